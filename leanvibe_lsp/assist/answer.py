@@ -1,0 +1,106 @@
+"""What is asked, what comes while it is worked on, and what is answered. Plain values; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from leanvibe_lsp.core.text import Span
+from leanvibe_lsp.documents.snapshot import Snapshot
+from leanvibe_lsp.engine.base import FinishReason, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One earlier message of the conversation."""
+
+    role: Literal["user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the question points: a document, and a span of it, or all of it."""
+
+    snapshot: Snapshot
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AskRequest:
+    """A question and its places; the first place is the one the question is about."""
+
+    question: str
+    places: tuple[Place, ...] = ()
+    history: tuple[Turn, ...] = ()
+    max_tokens: int | None = None
+    temperature: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Work entered a new stage ("loading model", "reading context", ...); `percentage` 0 to 100 when it is known."""
+
+    title: str
+    percentage: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """More of the answer. All deltas together are the answer, byte for byte; `tokens` is how many were made so far."""
+
+    text: str
+    tokens: int
+
+
+AskEvent = Stage | TextDelta
+AskSink = Callable[[AskEvent], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Confidence:
+    """How sure the answer is, and how that was found.
+
+    Only when `calibrated` is `value` the probability of being right.
+    """
+
+    value: float
+    method: str
+    calibrated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A part of a document that the model was shown: zero-based, end line inclusive."""
+
+    uri: str
+    start_line: int
+    end_line: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerTiming:
+    """Seconds as the caller felt them: from the request to the first text, to the end; decode speed."""
+
+    queued_seconds: float
+    first_token_seconds: float
+    total_seconds: float
+    tokens_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The end of a question that was answered."""
+
+    answer: str
+    tier: str
+    model: str
+    backend: str
+    confidence: Confidence
+    citations: tuple[Citation, ...]
+    omitted: tuple[str, ...]
+    usage: Usage
+    timing: AnswerTiming
+    finish_reason: FinishReason

@@ -1,0 +1,50 @@
+"""The words around a question: what the model is told, in an order that keeps the stable part first. Pure.
+
+Stable first means: the instructions never change, the code changes less often than the question. A backend that keeps
+the state of a prompt's beginning then has little to compute again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from leanvibe_lsp.assist.answer import Turn
+from leanvibe_lsp.documents.context import Block
+from leanvibe_lsp.engine.prompts import Message
+
+SYSTEM = (
+    "You are a careful programmer who answers questions about code. Answer from the code you are shown. "
+    "Be brief. If the code does not show it, say so."
+)
+
+
+def messages(question: str, blocks: Sequence[Block], history: Sequence[Turn]) -> list[Message]:
+    """The conversation: instructions, earlier turns, then the code and the question."""
+    turns = [Message(turn.role, turn.content) for turn in history]
+    return [Message("system", SYSTEM), *turns, Message("user", _body(question, blocks))]
+
+
+def newest_turns(history: Sequence[Turn], budget: int, count: Callable[[str], int]) -> tuple[tuple[Turn, ...], int]:
+    """The newest turns within `budget` tokens, oldest first, beginning with the user's; and how many were left out."""
+    kept: list[Turn] = []
+    for turn in reversed(history):
+        budget -= count(turn.content)
+        if budget < 0:
+            break
+        kept.append(turn)
+    while kept and kept[-1].role != "user":
+        kept.pop()
+    return tuple(reversed(kept)), len(history) - len(kept)
+
+
+def _body(question: str, blocks: Sequence[Block]) -> str:
+    parts = [f"{block.label} ({block.what}):\n{fenced(block.text)}" for block in blocks]
+    return "\n\n".join((*parts, question))
+
+
+def fenced(text: str) -> str:
+    """`text` in a Markdown code fence that nothing inside can close."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text.rstrip()}\n{fence}"

@@ -1,0 +1,86 @@
+"""The `leanvibe` command: puts the commands together and maps errors to messages and exit codes."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from leanvibe_lsp import __version__
+from leanvibe_lsp.cli import ask, doctor, models, serve
+from leanvibe_lsp.errors import LeanVibeError
+
+_BROKEN_PIPE = 128 + 13  # what a shell shows for SIGPIPE
+
+
+class _Commands(TyperGroup):
+    """Ends quietly when the reader of a pipe went away (`| head -1`): 141, as the shell's own commands do."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        try:
+            result = super().invoke(ctx)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+            return result
+        except BrokenPipeError:
+            # What is still buffered goes nowhere, so that the interpreter's own flush at exit does not complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(_BROKEN_PIPE) from None
+
+
+app = typer.Typer(
+    name="leanvibe",
+    cls=_Commands,
+    help="Ask a local model about code: in the terminal, and in any editor that speaks LSP. "
+    "Nothing leaves this machine.",
+    epilog="Exit codes: 0 done, 2 usage, 3 no usable model, 4 the engine failed, 130 cancelled; "
+    "`doctor`: 1 degraded, 2 broken.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("ask")(ask.ask)
+app.command("doctor")(doctor.doctor)
+app.command("serve")(serve.serve)
+app.add_typer(models.app, name="models")
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"leanvibe {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; never shows a traceback for an error that has a name."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # an answer may hold what the terminal's encoding does not
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app()
+    except LeanVibeError as error:
+        sys.exit(report(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def report(error: LeanVibeError) -> int:
+    """Say on stderr what happened and what to do; returns the exit code."""
+    print(f"leanvibe: {error.message}", file=sys.stderr)
+    if error.next_step:
+        print(f"  {error.next_step}", file=sys.stderr)
+    return error.exit_code

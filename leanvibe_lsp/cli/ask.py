@@ -1,0 +1,102 @@
+"""`leanvibe ask`: a question about code, answered by the local model, streamed to the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from typing import Annotated
+
+import typer
+
+from leanvibe_lsp.assist.answer import Answer, AskRequest
+from leanvibe_lsp.assist.answer_json import answer_json
+from leanvibe_lsp.cli.options import EngineOption, ModelOption, settings_from
+from leanvibe_lsp.cli.targets import place_of
+from leanvibe_lsp.config.settings import Settings
+from leanvibe_lsp.core.cancel import CancelToken
+from leanvibe_lsp.errors import Cancelled, UsageError
+
+
+def ask(
+    question: Annotated[str, typer.Argument(help="The question; [bold]-[/bold] reads it from standard input.")],
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="FILE[:LINE[-LINE]]", help="The code it is about. Lines count from 1."),
+    ] = None,
+    model: ModelOption = None,
+    engine: EngineOption = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer, in tokens.")] = None,
+    temperature: Annotated[float, typer.Option(min=0, max=2, help="0 is exact and repeatable.")] = 0.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, as leanvibe/ask returns it.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say what the model was shown, and what was left out.")
+    ] = False,
+) -> None:
+    """Ask the local model about code.
+
+    [bold]Examples[/bold]
+
+      leanvibe ask "What does this module do?" src/app.py
+
+      leanvibe ask "Why can this be None?" src/app.py:42
+
+      leanvibe ask "Explain this loop" src/app.py:40-58 --json
+
+      git diff | leanvibe ask - src/app.py
+
+    [bold]Exit codes[/bold]  0 answered, 2 usage, 3 no usable model, 4 the engine failed, 130 cancelled
+    """
+    request = AskRequest(
+        question=_question(question),
+        places=tuple(place_of(target) for target in targets or ()),
+        max_tokens=max_tokens,
+        temperature=temperature,
+    )
+    answer = asyncio.run(_run(request, settings_from(model, engine), quiet=as_json))
+    if as_json:
+        print(json.dumps(answer_json(answer), ensure_ascii=False, indent=2))
+        return
+    from leanvibe_lsp.cli.render import show_context, show_footer
+
+    if verbose:
+        show_context(answer)
+    show_footer(answer)
+
+
+def _question(argument: str) -> str:
+    if argument != "-":
+        return argument
+    if sys.stdin is None:  # started with standard input closed
+        raise UsageError("There is no standard input to read the question from.", next_step="Write the question out.")
+    if sys.stdin.isatty():
+        print("Type the question, then Ctrl-D.", file=sys.stderr)
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"The question is not UTF-8: {error.reason}.", next_step="Send UTF-8 text.") from error
+
+
+async def _run(request: AskRequest, settings: Settings, *, quiet: bool) -> Answer:
+    """Ask, and show what comes; Ctrl-C stops the engine and says so."""
+    from leanvibe_lsp.cli.render import AnswerView
+    from leanvibe_lsp.services import create
+
+    services = create(settings)
+    cancel = CancelToken()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, cancel.cancel, "you interrupted it")
+        except NotImplementedError:  # Windows: KeyboardInterrupt ends asyncio.run, which ends the task
+            break
+    view = AnswerView(quiet=quiet)
+    try:
+        with view:
+            return await services.ask(request, view.take, cancel)
+    except Cancelled:
+        view.interrupted()
+        raise
+    finally:
+        services.close()

@@ -1,0 +1,119 @@
+"""How an answer looks in a terminal: stages on stderr while it is awaited, Markdown as it streams, one line of facts.
+
+Piped output is the plain text of the answer on stdout, and nothing else there.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from leanvibe_lsp.assist.answer import Answer, AskEvent, Stage
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.status import Status
+
+
+class AnswerView:
+    """Shows an answer while it comes. Use as a context manager; `take` is the sink."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        # A stream is None when the process was started with it closed (`>&-`).
+        self._quiet = quiet or sys.stdout is None
+        self._markdown = not self._quiet and sys.stdout.isatty()
+        self._text = ""
+        self._status: Status | None = None
+        self._live: Live | None = None
+
+    def __enter__(self) -> AnswerView:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop_status()
+        if self._live is not None:
+            self._live.stop()
+        elif self._text and not self._quiet:
+            sys.stdout.write("\n" if not self._text.endswith("\n") else "")
+            sys.stdout.flush()
+
+    def take(self, event: AskEvent) -> None:
+        """Show one event."""
+        if isinstance(event, Stage):
+            self._show_stage(event)
+        elif not self._quiet:
+            self._stop_status()
+            self._show_text(event.text)
+
+    def interrupted(self) -> None:
+        """Say that the text above is not the whole answer."""
+        if self._text and not self._quiet:
+            print("(stopped; this is not the whole answer)", file=sys.stderr)
+
+    def _show_stage(self, stage: Stage) -> None:
+        if sys.stderr is None or not sys.stderr.isatty():
+            return
+        text = stage.title if stage.percentage is None else f"{stage.title} {stage.percentage} %"
+        if self._status is None:
+            from rich.console import Console
+
+            self._status = Console(stderr=True).status(text)
+            self._status.start()
+        else:
+            self._status.update(text)
+
+    def _stop_status(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+    def _show_text(self, text: str) -> None:
+        self._text += text
+        if not self._markdown:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+            return
+        from rich.live import Live
+        from rich.markdown import Markdown
+
+        if self._live is None:
+            self._live = Live(refresh_per_second=12, vertical_overflow="visible")
+            self._live.start()
+        self._live.update(Markdown(self._text))
+
+
+def show_footer(answer: Answer) -> None:
+    """One line on stderr: model, backend, rung, confidence, tokens, speeds."""
+    usage, timing = answer.usage, answer.timing
+    parts = (
+        answer.model,
+        answer.backend,
+        f"rung: {answer.tier}",
+        f"confidence {answer.confidence.value:.2f} (raw mean token probability, not calibrated)",
+        f"{usage.prompt_tokens} + {usage.completion_tokens} tokens, {usage.cached_tokens} cached",
+        f"first token {timing.first_token_seconds:.2f} s",
+        f"{timing.tokens_per_second:.0f} tok/s",
+    )
+    ending = "" if answer.finish_reason == "stop" else f" · ended by {answer.finish_reason}"
+    _stderr(" · ".join(parts) + ending)
+
+
+def show_context(answer: Answer) -> None:
+    """What the model was shown, and what was left out."""
+    for citation in answer.citations:
+        _stderr(f"shown: {citation.what}, {citation.uri} lines {citation.start_line + 1}-{citation.end_line + 1}")
+    for omitted in answer.omitted:
+        _stderr(f"left out: {omitted}")
+    if not answer.citations:
+        _stderr("shown: the question alone")
+
+
+def _stderr(line: str) -> None:
+    if sys.stderr is None:
+        return
+    from rich.console import Console
+
+    Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print(line, style="dim", markup=False)

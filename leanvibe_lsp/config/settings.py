@@ -1,0 +1,59 @@
+"""What a person chose, resolved and frozen. Replaced whole, never changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+ENGINES = ("llama.cpp", "mlx", "mock")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`engine` and `model` override the choice by hardware; None leaves it to `engine/select.py`."""
+
+    engine: str | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A field that was given and not used, and why."""
+
+    field: str
+    message: str
+
+
+def with_options(settings: Settings, options: object) -> tuple[Settings, tuple[Problem, ...]]:
+    """Lay the fields of `options` (from a client or the environment) over `settings`; a bad field costs itself."""
+    if options is None:
+        return settings, ()
+    if not isinstance(options, Mapping):
+        return settings, (Problem("", f"options must be an object, not {type(options).__name__}"),)
+    problems: list[Problem] = []
+    for name, value in options.items():
+        problem = _check(name, value)
+        if problem is None:
+            changes: dict[str, Any] = {name: value}
+            settings = replace(settings, **changes)
+        else:
+            problems.append(Problem(str(name), problem))
+    return settings, tuple(problems)
+
+
+def _check(name: object, value: object) -> str | None:
+    if name not in ("engine", "model"):
+        return "there is no such setting; there are: engine, model"
+    if value is not None and (not isinstance(value, str) or not value):
+        return f"must be a non-empty string or null, not {value!r}"
+    if name == "engine" and value is not None and value not in ENGINES:
+        return f"must be one of {', '.join(ENGINES)}, not {value!r}"
+    return None
+
+
+def from_environment(environment: Mapping[str, str] = os.environ) -> tuple[Settings, tuple[Problem, ...]]:
+    """Settings from LEANVIBE_ENGINE and LEANVIBE_MODEL; empty means not set."""
+    given = {name: environment.get(f"LEANVIBE_{name.upper()}", "") for name in ("engine", "model")}
+    return with_options(Settings(), {name: value for name, value in given.items() if value})

@@ -1,0 +1,1 @@
+"""Plain values that every room may use: text, cancellation, time."""

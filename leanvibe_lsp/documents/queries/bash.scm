@@ -1,0 +1,3 @@
+(function_definition name: (_) @name body: (_) @body) @function
+(command name: (command_name) @_source (#match? @_source "^(source|\\.)$")) @import
+(comment) @comment

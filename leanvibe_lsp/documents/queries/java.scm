@@ -1,0 +1,10 @@
+(class_declaration name: (_) @name body: (_) @body) @class
+(interface_declaration name: (_) @name body: (_) @body) @interface
+(enum_declaration name: (_) @name body: (_) @body) @enum
+(record_declaration name: (_) @name body: (_) @body) @record
+(annotation_type_declaration name: (_) @name body: (_) @body) @interface
+(constructor_declaration name: (_) @name body: (_) @body) @constructor
+(method_declaration name: (_) @name body: (_) @body) @method
+(method_declaration name: (_) @name) @method
+(import_declaration) @import
+[(line_comment) (block_comment)] @comment

@@ -1,0 +1,70 @@
+"""File URIs and paths, both ways, without touching the disk.
+
+`file:///c%3A/x` and `file:///C:/x` are the same Windows file, `file://server/share/x` is a UNC path, and a URI of any
+other scheme (`untitled:`, `vscode-notebook-cell:`) has no path. Bytes that are not UTF-8 in a POSIX name survive the
+round trip as Python's surrogate escapes.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from urllib.parse import quote, unquote, urlsplit
+
+_DRIVE = re.compile(r"/[A-Za-z]:(?=/|$)")
+
+
+def to_path(uri: str) -> Path | None:
+    """The file that a URI names, or None when it names no file of this machine's kind."""
+    pure = to_pure_path(uri, windows=sys.platform == "win32")
+    return None if pure is None else Path(pure)
+
+
+def from_path(path: Path) -> str:
+    """The file URI of a path; a relative path is taken from the working directory."""
+    return from_pure_path(path.absolute())
+
+
+def to_pure_path(uri: str, *, windows: bool) -> PurePath | None:
+    """`to_path` for the rules of a named platform. None for another scheme, a NUL, or a remote POSIX host."""
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # "file://[x": the brackets of an IPv6 host that do not close
+        return None
+    if parts.scheme.lower() != "file":
+        return None
+    # urlsplit takes "?" and "#" apart; in a file URI they can only be an unescaped part of the name.
+    tail = uri[len(parts.scheme) + 1 :]
+    host, name = _host_and_name(tail)
+    name = unquote(name, errors="surrogateescape")
+    host = unquote(host)
+    if "\0" in name or not name:
+        return None
+    if windows:
+        if host and host.lower() != "localhost":
+            return PureWindowsPath(f"//{host}{name}")
+        return PureWindowsPath(name[1:] if _DRIVE.match(name) else name)
+    if host and host.lower() != "localhost":
+        return None
+    return PurePosixPath(name)
+
+
+def from_pure_path(path: PurePath) -> str:
+    """The file URI of an absolute path of either platform. Raises ValueError for a relative one."""
+    if not path.is_absolute():
+        raise ValueError(f"{path} is relative")
+    text = path.as_posix()
+    if isinstance(path, PureWindowsPath):
+        if text.startswith("//"):  # UNC: the server is the host
+            return "file:" + quote(text)
+        return "file:///" + quote(text, safe="/:")
+    # A POSIX path may begin with exactly two slashes; behind an empty host that stays a path.
+    return "file://" + quote(text.encode("utf-8", "surrogateescape"))
+
+
+def _host_and_name(tail: str) -> tuple[str, str]:
+    if not tail.startswith("//"):
+        return "", tail
+    host, slash, name = tail[2:].partition("/")
+    return host, slash + name

@@ -1,0 +1,1 @@
+"""Local models: how they are found, proven, loaded and asked. One thread touches a model."""

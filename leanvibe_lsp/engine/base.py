@@ -1,0 +1,161 @@
+"""What every backend gives, and the small values it speaks in.
+
+A backend is synchronous and is called from one thread only (`engine/scheduler.py` owns it). It pushes events into a
+sink while it works and returns a `Finished`. Prompts arrive as token ids: the tokenizer is ours, so both backends see
+the same prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from leanvibe_lsp.core.cancel import CancelToken, Deadline
+
+
+class FinishReason(StrEnum):
+    """Why a generation ended without an error."""
+
+    STOP = "stop"  # the model said it was done, or a stop string came
+    LENGTH = "length"  # max_tokens were made, or the window is full
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A token the model could have said instead; `logprob` is natural, before temperature."""
+
+    token_id: int
+    text: str
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One generated token. `text` may be empty: half a character, or held back because a stop string may follow."""
+
+    text: str
+    token_id: int
+    logprob: float
+    top: tuple[Alternative, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prefill:
+    """Progress through the prompt, in tokens; `cached` of them were not computed again."""
+
+    done: int
+    total: int
+    cached: int
+
+
+Event = Chunk | Prefill
+Sink = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """What to generate. `top_logprobs` is how many alternatives each chunk carries (0 to 20)."""
+
+    prompt: tuple[int, ...]
+    max_tokens: int
+    temperature: float = 0.0
+    top_logprobs: int = 0
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts of one generation. `cached_tokens` is the part of `prompt_tokens` that was reused."""
+
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds inside the backend, without the time in the queue."""
+
+    prefill_seconds: float
+    decode_seconds: float
+
+    def tokens_per_second(self, completion_tokens: int) -> float:
+        """Decode speed; the first token belongs to the prefill. 0.0 when nothing was decoded."""
+        return (
+            (completion_tokens - 1) / self.decode_seconds if completion_tokens > 1 and self.decode_seconds > 0 else 0.0
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end of a generation that was not stopped from outside.
+
+    `text` begins with what the chunks' texts add up to; text held back for a stop string that never came follows only
+    here.
+    """
+
+    text: str
+    reason: FinishReason
+    usage: Usage
+    timing: Timing
+
+
+class Tokenizer(Protocol):
+    """Text to ids and back. `encode` never gives a special token, whatever the text says."""
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Ids are below this."""
+        ...
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of `text` as plain text."""
+        ...
+
+    def special(self, text: str) -> int | None:
+        """The id of the special token written like `text`, or None."""
+        ...
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """The bytes a token stands for; b"" for a special token."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Facts about a model that a backend has loaded."""
+
+    window: int  # tokens of prompt and answer together
+    memory_bytes: int  # held by weights and cache, as far as the backend can tell
+    device: str  # "cpu", "metal", "cuda"
+    tokenizer: Tokenizer
+    chat_template: str
+    special_text: dict[str, str] = field(default_factory=dict)  # "bos_token", "eos_token" -> their text
+    add_bos: bool = False
+
+
+class Engine(Protocol):
+    """One backend with one model. Raises errors from `leanvibe_lsp.errors` only."""
+
+    @property
+    def backend(self) -> str:
+        """ "llama.cpp", "mlx" or "mock"."""
+        ...
+
+    def load(self, cancel: CancelToken) -> Loaded:
+        """Read the weights. Raises ModelError or EngineError."""
+        ...
+
+    def generate(self, request: GenerationRequest, sink: Sink, cancel: CancelToken, deadline: Deadline) -> Finished:
+        """Generate until a stop, a limit, a cancel (raises Cancelled) or the deadline (raises DeadlineExceeded).
+
+        Greedy at temperature 0. After a cancel it returns within one token or one prefill chunk. Raises EngineError.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the weights. Idempotent."""
+        ...

@@ -1,0 +1,131 @@
+"""Reading weights into mlx_lm's model classes: a GGUF file, or a folder of safetensors. Nothing in them is executed.
+
+Headers are checked by `engine.models` before MLX sees a file; every tensor must have a place and every place a tensor.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from leanvibe_lsp.config.limits import limit
+from leanvibe_lsp.core.cancel import CancelToken
+from leanvibe_lsp.engine.local.arrays import BLAS, LIBRARY_ERRORS, mx, nn, tree_flatten
+from leanvibe_lsp.engine.local.gguf_layout import config_of, module_path
+from leanvibe_lsp.engine.local.precision import suit_cpu
+from leanvibe_lsp.engine.local.runtime import Blas, device
+from leanvibe_lsp.engine.models.formats import Format
+from leanvibe_lsp.engine.models.gguf import read_gguf
+from leanvibe_lsp.engine.models.registry import Located
+from leanvibe_lsp.engine.models.safetensors_header import read_folder
+from leanvibe_lsp.engine.models.shapes_safetensors import check_safetensors
+from leanvibe_lsp.errors import ModelDamaged, ModelFormatError
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A model that can be called. `vocabulary` bounds token ids, `window` is what it was trained for."""
+
+    model: Any
+    vocabulary: int
+    window: int
+    nbytes: int
+
+
+def load_weights(located: Located, cancel: CancelToken) -> Weights:
+    """Read all weights into memory. Raises ModelFormatError, ModelDamaged, Cancelled."""
+    cancel.check()
+    # mlx_lm prints. The switch holds for the whole process, and only while a model loads.
+    with redirect_stdout(sys.stderr):
+        try:
+            model, config = _read(located)
+            if device() == "cpu":
+                suit_cpu(model, fast_blas=BLAS is not Blas.REFERENCE, cancel=cancel)
+            _materialize(model, cancel)
+        except LIBRARY_ERRORS as error:
+            raise _damaged(located.path, error) from error
+    mx.clear_cache()
+    return Weights(
+        model=model,
+        vocabulary=_size(config, "vocab_size", located.path),
+        window=_size(config, "max_position_embeddings", located.path, limit("engine.window")),
+        nbytes=sum(array.nbytes for _name, array in tree_flatten(model.parameters())),
+    )
+
+
+def _read(located: Located) -> tuple[Any, dict[str, Any]]:
+    return _read_gguf(located.path) if located.format is Format.GGUF else _read_folder(located.path)
+
+
+def _read_gguf(path: Path) -> tuple[Any, dict[str, Any]]:
+    file = read_gguf(path)
+    config = config_of(file)
+    family = config["model_type"]
+    classes = importlib.import_module(f"mlx_lm.models.{family}")
+    model = classes.Model(classes.ModelArgs.from_dict(config))
+    weights = {module_path(name, family): array for name, array in mx.load(str(path), format="gguf").items()}
+
+    def packed(name: str, _module: Any) -> dict[str, int] | bool:
+        scales = weights.get(f"{name}.scales")
+        if scales is None:
+            return False
+        # ggml's blocks are 32 wide; 32 numbers of `bits` each fill `bits` words.
+        return {"group_size": 32, "bits": weights[f"{name}.weight"].shape[-1] // scales.shape[-1]}
+
+    nn.quantize(model, class_predicate=packed)
+    model.load_weights(list(weights.items()), strict=True)
+    return model, config
+
+
+def _read_folder(folder: Path) -> tuple[Any, dict[str, Any]]:
+    from mlx_lm.utils import load_config, load_model
+
+    tensors, problems = read_folder(folder)
+    more, _skipped = check_safetensors(folder / "config.json", tensors)
+    if problems or more:
+        raise ModelDamaged(
+            f"{folder} does not fit its config.json: {(problems + more)[0]}.", next_step="Download the model again."
+        )
+    config = load_config(folder)
+    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
+        raise ModelFormatError(f"{folder / 'config.json'} names no model_type.", next_step="Take another model.")
+    if "model_file" in config:
+        raise ModelFormatError(
+            f"{folder} wants to run its own code ({config['model_file']}), which is never done.",
+            next_step="Take a model that mlx_lm knows.",
+        )
+    model, config = load_model(folder, lazy=True, strict=True, trust_remote_code=False)
+    return model, config
+
+
+def _materialize(model: Any, cancel: CancelToken) -> None:
+    """Read from disk what is still lazy, a layer at a time, so that a cancel is heard."""
+    model.eval()
+    for layer in getattr(model, "layers", ()):
+        cancel.check()
+        mx.eval(layer.parameters())
+    cancel.check()
+    mx.eval(model.parameters())
+
+
+def _size(config: dict[str, Any], key: str, path: Path, default: int | None = None) -> int:
+    inner = config.get("text_config")
+    value = config.get(key, inner.get(key) if isinstance(inner, dict) else None)
+    if value is None and default is not None:
+        return default
+    if not isinstance(value, int) or value <= 0:
+        raise ModelFormatError(f"{path}: its config has no usable {key}.", next_step="Take another model.")
+    return value
+
+
+def _damaged(path: Path, error: Exception) -> ModelDamaged | ModelFormatError:
+    said = " ".join(str(error).split()).rstrip(". ")
+    if "not supported" in said and "odel type" in said:
+        return ModelFormatError(f"mlx_lm does not run {path}: {said}.", next_step="Take another model.")
+    return ModelDamaged(
+        f"MLX could not load {path}: {said or type(error).__name__}.", next_step="Download the model again."
+    )

@@ -1,0 +1,104 @@
+"""Is a file what it says it is? The digest of a known model is checked before its weights are used.
+
+A file is known by the digest recorded when it came, or by its header: metadata and tensor table, without the weights. So a copy of a known
+model that was changed anywhere is found, wherever it lies and whatever it is called. A file that was checked is not read again until it
+changes: a stamp remembers its size, times and inode.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from leanvibe_lsp.config.limits import limit
+from leanvibe_lsp.core.cancel import CancelToken
+from leanvibe_lsp.engine.models.formats import Format
+from leanvibe_lsp.engine.models.gguf import read_gguf
+from leanvibe_lsp.engine.models.registry import REGISTRY, Located
+from leanvibe_lsp.errors import ModelDamaged
+
+log = logging.getLogger(__name__)
+
+# sha256 of a GGUF header -> the registered model that has it.
+_HEADERS = {"cd2d87a25589b59f222688858608478fd7ed55b0cefdc3e96076591029713ce4": "smollm2"}
+
+
+def expected_digest(located: Located) -> str | None:
+    """The sha256 the file should have, by its record or by its header; None for a model nobody knows, or a folder."""
+    if located.digest is not None or located.format is not Format.GGUF:
+        return located.digest
+    size = read_gguf(located.path).data_offset
+    with located.path.open("rb") as file:
+        owner = _HEADERS.get(hashlib.sha256(file.read(size)).hexdigest())
+    return dict(REGISTRY[owner].digests).popitem()[1] if owner is not None else None
+
+
+def check_digest(located: Located, *, stamps: Path, cancel: CancelToken) -> str | None:
+    """The digest a known file was found to have; None for an unknown one. Raises ModelDamaged, Cancelled.
+
+    `stamps` is the file that remembers what was checked; it may be missing or unwritable.
+    """
+    expected = expected_digest(located)
+    if expected is None:
+        return None
+    stamp = _stamp(located.path)
+    known = _read_stamps(stamps)
+    if known.get(str(located.path)) == [stamp, expected]:
+        return expected
+    found = sha256_of(located.path, progress=lambda _: None, cancel=cancel)
+    if found != expected:
+        raise ModelDamaged(
+            f"{located.path} says it is a known model, and its contents are not: sha256 {found}, expected {expected}.",
+            next_step="Get it again: `leanvibe models list` says how.",
+        )
+    _write_stamps(stamps, {**known, str(located.path): [stamp, expected]})
+    return expected
+
+
+def sha256_of(path: Path, *, progress: Callable[[int], None], cancel: CancelToken) -> str:
+    """Hex digest of a file; `progress` hears the bytes read so far. Raises Cancelled, OSError."""
+    digest = hashlib.sha256()
+    done = 0
+    with path.open("rb") as file:
+        while block := file.read(limit("download.chunk_bytes")):
+            cancel.check()
+            digest.update(block)
+            done += len(block)
+            progress(done)
+    return digest.hexdigest()
+
+
+def _stamp(path: Path) -> str:
+    facts = path.stat()
+    return f"{facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns} {facts.st_ino}"
+
+
+def _read_stamps(stamps: Path) -> dict[str, list[str]]:
+    try:
+        content = json.loads(stamps.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _write_stamps(stamps: Path, content: dict[str, list[str]]) -> None:
+    """Whole or not at all; a cache that cannot be written costs only the time of the next check."""
+    try:
+        stamps.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=stamps.parent, prefix=stamps.name)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(content, file)
+        try:
+            Path(name).replace(stamps)
+        except OSError:
+            with suppress(OSError):
+                Path(name).unlink()
+            raise
+    except OSError as error:
+        log.debug("digests cannot be remembered in %s: %s", stamps, error)

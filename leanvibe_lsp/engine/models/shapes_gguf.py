@@ -1,0 +1,104 @@
+"""Do a GGUF's tensors fit its own metadata? Families: llama, qwen2, phi3 (tensor names of llama.cpp)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from leanvibe_lsp.engine.models.tensor import Problem
+
+if TYPE_CHECKING:
+    from leanvibe_lsp.engine.models.gguf import GgufFile
+
+Shapes = dict[str, tuple[int, ...]]
+
+FAMILIES = ("llama", "qwen2", "phi3")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    embedding: int
+    blocks: int
+    feed_forward: int
+    queries: int  # rows of the query projection: heads times their width
+    keys: int
+    values: int
+    vocabulary: int
+
+
+def check_gguf(file: GgufFile) -> tuple[list[Problem], list[str]]:
+    """What is wrong with the tensors, and what was not checked."""
+    family = file.text("general.architecture")
+    if (file.number("split.count") or 0) > 1:
+        return [Problem("split.count", "one file", f"one of {file.number('split.count')} parts")], []
+    if family not in FAMILIES or file.number(f"{family}.expert_count"):
+        return [], [f"tensor shapes: the architecture {family or 'none'!r} is not known here"]
+    missing = [key for key in _REQUIRED if not file.number(f"{family}.{key}")]
+    if missing:
+        return [Problem(f"{family}.{key}", "a number", "nothing") for key in missing], []
+    sizes = _sizes(file, family)
+    required, optional = expected_shapes(family, sizes)
+    return compare({name: tensor.shape for name, tensor in file.tensors.items()}, required, optional), []
+
+
+_REQUIRED = ("embedding_length", "block_count", "feed_forward_length", "attention.head_count")
+
+
+def _sizes(file: GgufFile, family: str) -> _Sizes:
+    def number(key: str, default: int = 0) -> int:
+        found = file.number(f"{family}.{key}")
+        return default if found is None else found
+
+    embedding, heads = number("embedding_length"), number("attention.head_count")
+    key_heads = number("attention.head_count_kv", heads)
+    width = number("attention.key_length", embedding // heads)
+    tokens = file.metadata.get("tokenizer.ggml.tokens")
+    return _Sizes(
+        embedding=embedding,
+        blocks=number("block_count"),
+        feed_forward=number("feed_forward_length"),
+        queries=heads * width,
+        keys=key_heads * width,
+        values=key_heads * number("attention.value_length", width),
+        vocabulary=len(tokens) if isinstance(tokens, list) else number("vocab_size"),
+    )
+
+
+def expected_shapes(family: str, sizes: _Sizes) -> tuple[Shapes, Shapes]:
+    """Shapes (rows, columns) of the tensors that must be there, and of those that may be."""
+    wide = sizes.embedding
+    required: Shapes = {"token_embd.weight": (sizes.vocabulary, wide), "output_norm.weight": (wide,)}
+    optional: Shapes = {"output.weight": (sizes.vocabulary, wide)}
+    for block in range(sizes.blocks):
+        at = f"blk.{block}."
+        required |= {
+            f"{at}attn_norm.weight": (wide,),
+            f"{at}attn_output.weight": (wide, sizes.queries),
+            f"{at}ffn_norm.weight": (wide,),
+            f"{at}ffn_down.weight": (wide, sizes.feed_forward),
+        }
+        if family == "phi3":
+            required[f"{at}attn_qkv.weight"] = (sizes.queries + sizes.keys + sizes.values, wide)
+            required[f"{at}ffn_up.weight"] = (2 * sizes.feed_forward, wide)
+            continue
+        for part, rows in (("q", sizes.queries), ("k", sizes.keys), ("v", sizes.values)):
+            required[f"{at}attn_{part}.weight"] = (rows, wide)
+            (required if family == "qwen2" else optional)[f"{at}attn_{part}.bias"] = (rows,)
+        required[f"{at}ffn_gate.weight"] = (sizes.feed_forward, wide)
+        required[f"{at}ffn_up.weight"] = (sizes.feed_forward, wide)
+    return required, optional
+
+
+def compare(found: Shapes, required: Shapes, optional: Shapes) -> list[Problem]:
+    """One problem for each tensor that is missing, or has another shape."""
+    problems = [Problem(name, _text(shape), "no such tensor") for name, shape in required.items() if name not in found]
+    problems += [
+        Problem(name, _text(shape), _text(found[name]))
+        for name, shape in (required | optional).items()
+        if name in found and found[name] != shape
+    ]
+    return problems
+
+
+def _text(shape: tuple[int, ...]) -> str:
+    return "x".join(str(size) for size in shape)

@@ -1,0 +1,123 @@
+"""Proving the files of a model without running it: digests, whole shards, and tensors that fit the configuration.
+
+What is wrong comes back as lines, not as an error: a person wants to see all of it. Nothing is loaded, nothing
+executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from leanvibe_lsp.config.limits import limit
+from leanvibe_lsp.engine.models import cache as store
+from leanvibe_lsp.engine.models.formats import Format
+from leanvibe_lsp.engine.models.gguf import read_gguf
+from leanvibe_lsp.engine.models.safetensors_header import read_folder
+from leanvibe_lsp.engine.models.shapes_gguf import check_gguf
+from leanvibe_lsp.engine.models.shapes_safetensors import check_safetensors
+from leanvibe_lsp.engine.models.tensor import Problem
+from leanvibe_lsp.errors import ModelFormatError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from leanvibe_lsp.core.cancel import CancelToken
+    from leanvibe_lsp.engine.models.registry import Located
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyProgress:
+    """Bytes hashed (`done` of `total`), and the file being hashed."""
+
+    file: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileDigest:
+    """A file's sha256 as it is now; `expected` is None when nobody recorded one."""
+
+    file: str
+    sha256: str
+    expected: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """What the files are worth. `skipped` names what could not be checked, for example an unknown architecture."""
+
+    digests: tuple[FileDigest, ...]
+    problems: tuple[Problem, ...]
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """True when nothing is wrong."""
+        return not self.problems
+
+
+def verify_files(located: Located, *, progress: Callable[[VerifyProgress], None], cancel: CancelToken) -> FileReport:
+    """Check all that needs no computing. Raises Cancelled; an unreadable file is a problem, no error."""
+    problems, skipped = _check_tensors(located)
+    expected = _expected_digests(located)
+    folder = located.path if located.path.is_dir() else located.path.parent
+    present = [folder / name for name in sorted(expected) if (folder / name).is_file()]
+    problems += [
+        Problem(name, "the file that was downloaded", "no such file")
+        for name in sorted(expected)
+        if not (folder / name).is_file()
+    ]
+    total = sum(file.stat().st_size for file in present)
+    done = 0
+    digests = []
+    for file in present:
+
+        def here(size: int, name: str = file.name, before: int = done) -> None:
+            progress(VerifyProgress(name, before + size, total))
+
+        found = _sha256(file, here, cancel)
+        done += file.stat().st_size
+        recorded = expected[file.name]
+        digests.append(FileDigest(file.name, found, recorded))
+        if recorded not in (None, found):
+            problems.append(Problem(file.name, f"sha256 {recorded}", found))
+    return FileReport(tuple(digests), tuple(problems), tuple(skipped))
+
+
+def _check_tensors(located: Located) -> tuple[list[Problem], list[str]]:
+    try:
+        if located.format is Format.GGUF:
+            return check_gguf(read_gguf(located.path))
+        tensors, problems = read_folder(located.path)
+        more, skipped = check_safetensors(located.path / "config.json", tensors)
+    except ModelFormatError as error:
+        return [Problem(located.path.name, "a readable model", error.message.rstrip("."))], []
+    return problems + more, skipped
+
+
+def _expected_digests(located: Located) -> dict[str, str | None]:
+    """File name -> recorded digest: of the manifest for a download, else of the registry; None for one's own."""
+    folder = located.path if located.path.is_dir() else located.path.parent
+    manifest = store.read_manifest(folder)
+    if manifest is not None:
+        downloaded = {file.path: file.sha256 for file in manifest.files}
+        return {**downloaded, **dict(located.spec.digests)}
+    if located.format is Format.GGUF:
+        return {located.path.name: located.digest}
+    return {file.name: None for file in sorted(located.path.glob("model*.safetensors"))}
+
+
+def _sha256(file: Path, progress: Callable[[int], None], cancel: CancelToken) -> str:
+    digest = hashlib.sha256()
+    done = 0
+    with file.open("rb") as opened:
+        while block := opened.read(limit("download.chunk_bytes")):
+            cancel.check()
+            digest.update(block)
+            done += len(block)
+            progress(done)
+    return digest.hexdigest()

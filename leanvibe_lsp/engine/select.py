@@ -1,0 +1,183 @@
+"""Which model, on which backend, and why: every candidate leaves a `Step` with its reason.
+
+The choice itself is pure; `probe_machine` looks at the machine without importing any of the backends.
+An override that cannot be met is an error, never a fallback.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import platform
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from leanvibe_lsp.config.settings import ENGINES, Settings
+from leanvibe_lsp.engine.models.formats import Format
+from leanvibe_lsp.engine.models.registry import Located, resolve
+from leanvibe_lsp.errors import BackendError, LeanVibeError, ModelError, ModelNotFound, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the choice depends on: the hardware, and which backends are installed."""
+
+    system: str  # "Darwin", "Linux", "Windows"
+    processor: str  # "arm64", "x86_64", ...
+    nvidia: bool
+    mlx: str | None  # version, or None
+    mlx_cuda: str | None
+    llama: str | None
+
+    @property
+    def apple_silicon(self) -> bool:
+        """True where MLX runs on Metal."""
+        return self.system == "Darwin" and self.processor == "arm64"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One candidate that was looked at: a model or a backend, whether it was taken, and why."""
+
+    candidate: str
+    chosen: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The choice. `located` is None for the mock engine alone."""
+
+    backend: str
+    located: Located | None
+    steps: tuple[Step, ...]
+
+
+def probe_machine() -> Machine:
+    """Look at this machine. Imports no backend."""
+    return Machine(
+        system=platform.system(),
+        processor=platform.machine(),
+        nvidia=shutil.which("nvidia-smi") is not None or Path("/proc/driver/nvidia/version").exists(),
+        mlx=_version("mlx-lm") if importlib.util.find_spec("mlx") else None,
+        mlx_cuda=_version("mlx-cuda") or _version("mlx-cuda-12") or _version("mlx-cuda-13"),
+        llama=_version("xllamacpp"),
+    )
+
+
+def select(settings: Settings, machine: Machine, cache: Path) -> Selection:
+    """Choose by `settings`, else by hardware; never uses the network. Raises ModelError, BackendError, UsageError."""
+    if settings.engine is not None and settings.engine not in ENGINES:
+        raise UsageError(f"There is no engine {settings.engine!r}.", next_step=f"Engines: {', '.join(ENGINES)}.")
+    if settings.engine == "mock":
+        return Selection("mock", None, (Step("mock", True, "asked for by name"),))
+    located, model_steps = choose_model(settings.model, machine, cache, engine=settings.engine)
+    backend, backend_steps = choose_backend(located.format, machine, settings.engine)
+    return Selection(backend, located, (*model_steps, *backend_steps))
+
+
+def choose_model(
+    name: str | None, machine: Machine, cache: Path, *, engine: str | None = None
+) -> tuple[Located, tuple[Step, ...]]:
+    """The model asked for, else the first of the defaults for this hardware that is here and that a backend can run."""
+    if name is not None:
+        located = resolve(name, cache=cache)
+        return located, (Step(f"model {located.name}", True, "asked for by name"),)
+    steps: list[Step] = []
+    faults: list[LeanVibeError] = []
+    for candidate in default_models(machine):
+        try:
+            located = resolve(candidate, cache=cache)
+            choose_backend(located.format, machine, engine)
+        except (ModelError, BackendError) as error:
+            if not isinstance(error, ModelNotFound):
+                faults.append(error)
+            steps.append(Step(f"model {candidate}", False, str(error)))
+            continue
+        return located, (*steps, Step(f"model {candidate}", True, "the first default that is here"))
+    if faults and isinstance(faults[0], BackendError):
+        raise faults[0]
+    first = default_models(machine)[0]
+    message = " ".join(("There is no usable model on this machine yet.", *map(str, faults)))
+    raise ModelNotFound(message, next_step=f"Run `leanvibe models pull {first}`.")
+
+
+def default_models(machine: Machine) -> tuple[str, ...]:
+    """Names in the registry, best first. Nothing is downloaded to get the first."""
+    return ("phi3", "phi3-gguf", "smollm2") if machine.apple_silicon else ("phi3-gguf", "smollm2")
+
+
+def choose_backend(kind: Format, machine: Machine, override: str | None) -> tuple[str, tuple[Step, ...]]:
+    """Pure: the backend for a format on a machine, with a step for each candidate up to the one taken."""
+    candidates = (_metal(machine), _cuda(machine), _llama(kind, machine), _mlx_cpu(machine))
+    if override is not None:
+        return _overridden(override, candidates)
+    for index, step in enumerate(candidates):
+        if step.chosen:
+            return _backend(step), candidates[: index + 1]
+    reasons = " ".join(f"{step.candidate}: {step.reason}." for step in candidates)
+    raise BackendError(
+        f"No backend here can run a {kind} model. {reasons}",
+        next_step="Run `pip install xllamacpp` for GGUF, or `pip install 'leanvibe-lsp[mlx]'` for safetensors.",
+    )
+
+
+def _overridden(override: str, candidates: tuple[Step, ...]) -> tuple[str, tuple[Step, ...]]:
+    mine = [step for step in candidates if _backend(step) == override]
+    if not mine:
+        raise BackendError(
+            f"The engine {override} runs no model.", next_step="Engines that do: llama.cpp, mlx; or leave out --engine."
+        )
+    for step in mine:
+        if step.chosen:
+            return override, (Step(step.candidate, True, f"asked for by name; {step.reason}"),)
+    raise BackendError(
+        f"The engine {override} was asked for and cannot run here: {mine[-1].reason}.",
+        next_step="Leave out --engine to let LeanVibe choose, or see `leanvibe doctor`.",
+    )
+
+
+def _backend(step: Step) -> str:
+    return "llama.cpp" if step.candidate == "llama.cpp" else "mlx"
+
+
+def _metal(machine: Machine) -> Step:
+    if not machine.apple_silicon:
+        return Step("mlx on Metal", False, f"this is {machine.system} on {machine.processor}, not Apple silicon")
+    if machine.mlx is None:
+        return Step("mlx on Metal", False, "mlx-lm is not installed")
+    return Step("mlx on Metal", True, f"Apple silicon, mlx-lm {machine.mlx}")
+
+
+def _cuda(machine: Machine) -> Step:
+    if not machine.nvidia:
+        return Step("mlx on CUDA", False, "no NVIDIA driver found")
+    if machine.mlx is None or machine.mlx_cuda is None:
+        return Step(
+            "mlx on CUDA",
+            False,
+            "there is an NVIDIA GPU, but MLX's CUDA build (mlx[cuda13]) is not installed",
+        )
+    return Step("mlx on CUDA", True, f"NVIDIA GPU, MLX's CUDA build {machine.mlx_cuda}")
+
+
+def _llama(kind: Format, machine: Machine) -> Step:
+    if kind is not Format.GGUF:
+        return Step("llama.cpp", False, f"it reads GGUF only, and the model is {kind}")
+    if machine.llama is None:
+        return Step("llama.cpp", False, "xllamacpp is not installed")
+    return Step("llama.cpp", True, f"it reads GGUF on any device, xllamacpp {machine.llama}")
+
+
+def _mlx_cpu(machine: Machine) -> Step:
+    if machine.mlx is None:
+        return Step("mlx on the CPU", False, "mlx-lm is not installed")
+    return Step("mlx on the CPU", True, f"it runs anywhere, slowly; mlx-lm {machine.mlx}")
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None

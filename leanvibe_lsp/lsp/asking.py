@@ -1,0 +1,133 @@
+"""Asking through LSP: params in, a stream of progress, one answer out. Shared by `leanvibe/ask` and the commands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+from leanvibe_lsp.assist.answer import Answer, AskEvent, AskRequest, Place, Stage, TextDelta, Turn
+from leanvibe_lsp.config.limits import LIMITS, limit
+from leanvibe_lsp.documents.snapshot import Snapshot
+from leanvibe_lsp.errors import UsageError
+from leanvibe_lsp.lsp import tasks
+from leanvibe_lsp.lsp.convert import to_span
+from leanvibe_lsp.lsp.progress import PartialResults, WorkDone
+
+if TYPE_CHECKING:
+    from leanvibe_lsp.lsp.server import LeanVibeServer
+
+
+class WireModel(BaseModel):
+    """Something a client sent: camelCase, types as they are, unknown fields ignored."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True, alias_generator=to_camel)
+
+
+class PositionParam(WireModel):
+    """LSP's Position."""
+
+    line: int = Field(ge=0)
+    character: int = Field(ge=0)
+
+
+class RangeParam(WireModel):
+    """LSP's Range."""
+
+    start: PositionParam
+    end: PositionParam
+
+
+class DocumentParam(WireModel):
+    """LSP's TextDocumentIdentifier."""
+
+    uri: str = Field(min_length=1)
+
+
+class TurnParam(WireModel):
+    """One earlier message of the conversation."""
+
+    role: Literal["user", "assistant"]
+    content: str
+
+
+Token = int | str
+Question = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class AskParams(WireModel):
+    """The params of `leanvibe/ask`: a `range` counts before a `position`; without both it is the whole document."""
+
+    question: Question
+    text_document: DocumentParam | None = None
+    range: RangeParam | None = None
+    position: PositionParam | None = None
+    history: list[TurnParam] = Field(default_factory=list)
+    max_tokens: int | None = Field(default=None, ge=1, le=int(LIMITS["answer.tokens"].maximum))
+    temperature: float = Field(default=0.0, ge=0.0, le=2.0, allow_inf_nan=False)
+    work_done_token: Token | None = None
+    partial_result_token: Token | None = None
+
+
+async def ask(ls: LeanVibeServer, params: AskParams, known: Snapshot | Path | None) -> Answer:
+    """Ask about `known`, the document as it was when the request came (or the file to read). Raises LeanVibeError."""
+    running = tasks.current()
+    requests = ls.protocol.requests
+    async with WorkDone(
+        ls.client, requests, running, params.work_done_token, title="LeanVibe", stage="reading context"
+    ) as work:
+        places = () if known is None else (_place(ls, params, await ls.snapshot(known)),)
+        request = AskRequest(
+            question=params.question,
+            places=places,
+            history=_history(params.history),
+            max_tokens=params.max_tokens,
+            temperature=params.temperature,
+        )
+        partial = _partial_results(ls, params.partial_result_token)
+
+        def sink(event: AskEvent) -> None:
+            match event:
+                case Stage(title, percentage):
+                    work.stage(title, percentage)
+                case TextDelta(text, count):
+                    work.tokens(count)
+                    if partial is not None:
+                        partial.add(text)
+
+        try:
+            answer = await ls.services.ask(request, sink, running.cancel)
+            if partial is not None:
+                partial.finish(answer.answer)
+        finally:
+            if partial is not None:
+                partial.close()
+    return answer
+
+
+def document_at_entry(ls: LeanVibeServer, params: AskParams) -> Snapshot | Path | None:
+    """The document a request is about, frozen before the next message is looked at. Raises UsageError."""
+    if params.text_document is None:
+        if params.range is not None or params.position is not None:
+            raise UsageError("textDocument: needed when there is a range or a position.")
+        return None
+    uri = params.text_document.uri
+    return ls.documents.get(uri) or ls.file_of(uri)
+
+
+def _place(ls: LeanVibeServer, params: AskParams, snapshot: Snapshot) -> Place:
+    where = params.range or (params.position and RangeParam(start=params.position, end=params.position))
+    return Place(snapshot, to_span(where, snapshot.lines, ls.encoding) if where else None)
+
+
+def _history(turns: Sequence[TurnParam]) -> tuple[Turn, ...]:
+    return tuple(Turn(turn.role, turn.content) for turn in turns)
+
+
+def _partial_results(ls: LeanVibeServer, token: Token | None) -> PartialResults | None:
+    if token is None:
+        return None
+    return PartialResults(lambda text: ls.client.progress(token, text), per_second=limit("stream.updates_per_second"))

@@ -1,0 +1,36 @@
+"""The open documents: didOpen, didChange, didClose into our own store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lsprotocol import types
+
+from leanvibe_lsp.lsp.convert import to_changes
+
+if TYPE_CHECKING:
+    from leanvibe_lsp.lsp.server import LeanVibeServer
+
+
+def register(ls: LeanVibeServer) -> None:
+    """Follow the client's documents."""
+    ls.feature(types.TEXT_DOCUMENT_DID_OPEN)(on_open)
+    ls.feature(types.TEXT_DOCUMENT_DID_CHANGE)(on_change)
+    ls.feature(types.TEXT_DOCUMENT_DID_CLOSE)(on_close)
+
+
+def on_open(ls: LeanVibeServer, params: types.DidOpenTextDocumentParams) -> None:
+    """Take the document over from the client."""
+    document = params.text_document
+    ls.documents.open(document.uri, document.language_id, document.version, document.text)
+
+
+def on_change(ls: LeanVibeServer, params: types.DidChangeTextDocumentParams) -> None:
+    """Apply the edits. Raises UsageError for a document that is not open."""
+    document = params.text_document
+    ls.documents.change(document.uri, document.version, to_changes(params), ls.encoding)
+
+
+def on_close(ls: LeanVibeServer, params: types.DidCloseTextDocumentParams) -> None:
+    """Forget the document."""
+    ls.documents.close(params.text_document.uri)

@@ -1,0 +1,179 @@
+"""What a client sees while it waits: partial results and a progress bar. Event-loop thread only.
+
+`PartialResults` sends pieces of the answer whose concatenation is the answer. `WorkDone` sends begin, reports and an
+end on every path out, also a cancel or an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol
+from uuid import uuid4
+
+from leanvibe_lsp.config.limits import limit
+from leanvibe_lsp.errors import Cancelled
+from leanvibe_lsp.lsp.client import Client
+from leanvibe_lsp.lsp.tasks import ProgressToken, Running, RunningRequests
+
+
+class Timer(Protocol):
+    """Something that will be called later, unless it is cancelled."""
+
+    def cancel(self) -> None:
+        """It will not be called."""
+        ...
+
+
+CallLater = Callable[[float, Callable[[], None]], Timer]
+
+
+class PartialResults:
+    """Coalesces text so that `send` is called at most `per_second` times in any second, the last call included."""
+
+    def __init__(
+        self,
+        send: Callable[[str], None],
+        *,
+        per_second: int,
+        clock: Callable[[], float] = time.monotonic,
+        call_later: CallLater | None = None,
+    ) -> None:
+        self._send = send
+        self._clock = clock
+        self._call_later = call_later or asyncio.get_running_loop().call_later
+        self._interval = 1 / (per_second - 1)  # one a second is kept for the flush at the end, which does not wait
+        self._next_at = clock()
+        self._pending: list[str] = []
+        self._sent_length = 0
+        self._timer: Timer | None = None
+        self._open = True
+
+    def add(self, text: str) -> None:
+        """More of the answer. Sent now or with what follows; ignored once closed."""
+        if not self._open or not text:
+            return
+        self._pending.append(text)
+        if self._timer is None:
+            self._send_when_due()
+
+    def finish(self, answer: str) -> None:
+        """Send what is left of `answer`, and close."""
+        if not self._open:
+            return
+        self.close()
+        rest = answer[self._sent_length :]
+        if rest:
+            self._send(rest)
+
+    def close(self) -> None:
+        """Send nothing any more; what is pending is dropped."""
+        self._open = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _send_when_due(self) -> None:
+        self._timer = None
+        wait = self._next_at - self._clock()
+        if wait > 0:
+            self._timer = self._call_later(wait, self._send_when_due)
+            return
+        text = "".join(self._pending)
+        self._pending.clear()
+        self._next_at = self._clock() + self._interval
+        self._sent_length += len(text)
+        self._send(text)
+
+
+class WorkDone:
+    """A progress bar for one request, as an async context manager.
+
+    The token is the client's, or is created here when the client can show a bar. Creating never holds up the request:
+    the bar appears when the client agreed, with the stage that is then current.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        requests: RunningRequests,
+        running: Running,
+        token: ProgressToken | None,
+        *,
+        title: str,
+        stage: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._requests = requests
+        self._running = running
+        self._token = token
+        self._title = title
+        self._clock = clock
+        self._last: dict[str, object] = {"message": stage}
+        self._began = False
+        self._end_message: str | None = None
+        self._next_report_at = 0.0
+
+    async def __aenter__(self) -> WorkDone:
+        if self._token is not None:
+            self._begin(self._token)
+        elif self._client.can("window.work_done_progress"):
+            _keep(asyncio.create_task(self._create()))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._end_message = "done"
+        elif isinstance(error, asyncio.CancelledError | Cancelled):
+            self._end_message = "cancelled"
+        else:
+            self._end_message = "failed"
+        self._end()
+
+    def stage(self, title: str, percentage: int | None = None) -> None:
+        """The work entered another stage."""
+        self._last = {"message": title} if percentage is None else {"message": title, "percentage": percentage}
+        self._report()
+
+    def tokens(self, count: int) -> None:
+        """`count` tokens were made so far; told at most `stream.reports_per_second` times a second."""
+        now = self._clock()
+        if now < self._next_report_at:
+            return
+        self._next_report_at = now + 1 / limit("stream.reports_per_second")
+        self._last = {"message": f"{count} token{'' if count == 1 else 's'}"}
+        self._report()
+
+    async def _create(self) -> None:
+        token = str(uuid4())
+        if await self._client.create_progress(token):
+            self._token = token
+            self._begin(token)
+            self._end()
+
+    def _begin(self, token: ProgressToken) -> None:
+        self._requests.bind_progress(self._running, token)
+        self._began = True
+        self._client.progress(token, {"kind": "begin", "title": self._title, "cancellable": True, **self._last})
+
+    def _report(self) -> None:
+        if self._began and self._end_message is None and self._token is not None:
+            self._client.progress(self._token, {"kind": "report", "cancellable": True, **self._last})
+
+    def _end(self) -> None:
+        if self._began and self._end_message is not None and self._token is not None:
+            self._client.progress(self._token, {"kind": "end", "message": self._end_message})
+
+
+_background: set[asyncio.Task[None]] = set()
+
+
+def _keep(task: asyncio.Task[None]) -> None:
+    """The event loop holds tasks weakly; hold this one until it is done."""
+    _background.add(task)
+    task.add_done_callback(_background.discard)

@@ -1,0 +1,5 @@
+import React from "react";
+
+// Shows a name.
+export const Hello = ({ name }: { name: string }) => <b>{name}</b>;
+export default function App() { return <Hello name="x" />; }

@@ -1,0 +1,138 @@
+"""Real models, spoiled on purpose: each function writes one that must not be believed.
+
+All are made from the embedded SmolLM2, so that the files are sound in every way but one.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import struct
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from leanvibe_lsp.engine.models.gguf import read_gguf
+
+_TOKENS_KEY = b"tokenizer.ggml.tokens" + struct.pack("<II", 9, 8)  # an array of strings
+_Q4_1_BLOCK = 20  # bytes: scale, minimum, 32 numbers of 4 bits
+
+
+def truncated(source: Path, target: Path) -> Path:
+    """The first half of the file."""
+    data = source.read_bytes()
+    target.write_bytes(data[: len(data) // 2])
+    return target
+
+
+def swapped_tensors(source: Path, target: Path, first: str, second: str) -> Path:
+    """Two tensors of one shape in each other's place."""
+    data = bytearray(source.read_bytes())
+    a, b = (read_gguf(source).tensors[name] for name in (first, second))
+    assert (a.shape, a.nbytes) == (b.shape, b.nbytes)
+    here, there = slice(a.offset, a.offset + a.nbytes), slice(b.offset, b.offset + b.nbytes)
+    data[here], data[there] = data[there], data[here]
+    target.write_bytes(data)
+    return target
+
+
+def zeros(source: Path, target: Path) -> Path:
+    """All 4-bit weights 0."""
+    data = bytearray(source.read_bytes())
+    for tensor in read_gguf(source).tensors.values():
+        if tensor.dtype == "Q4_1":
+            data[tensor.offset : tensor.offset + tensor.nbytes] = bytes(tensor.nbytes)
+    target.write_bytes(data)
+    return target
+
+
+def random_weights(source: Path, target: Path) -> Path:
+    """Every 4-bit weight random, with the scales of the real ones: the values look right, and mean nothing."""
+    data = bytearray(source.read_bytes())
+    dice = random.Random(20261121)
+    for tensor in read_gguf(source).tensors.values():
+        if tensor.dtype != "Q4_1":
+            continue
+        noise = dice.randbytes(tensor.nbytes)
+        for at in range(0, tensor.nbytes, _Q4_1_BLOCK):
+            begin = tensor.offset + at + 4
+            data[begin : begin + 16] = noise[at : at + 16]
+    target.write_bytes(data)
+    return target
+
+
+def wrong_tokenizer(source: Path, target: Path) -> Path:
+    """The words of the vocabulary in another order: token 100 is no longer what the weights learnt it to be."""
+    data = bytearray(source.read_bytes())
+    at = data.index(_TOKENS_KEY) + len(_TOKENS_KEY)
+    (count,) = struct.unpack_from("<Q", data, at)
+    at += 8
+    places: dict[int, list[int]] = defaultdict(list)
+    for number in range(count):
+        (length,) = struct.unpack_from("<Q", data, at)
+        at += 8
+        if number > 300:  # the special tokens and single bytes stay, or the file would not be a tokenizer at all
+            places[length].append(at)
+        at += length
+    dice = random.Random(20261121)
+    for length, offsets in places.items():
+        words = [bytes(data[offset : offset + length]) for offset in offsets]
+        dice.shuffle(words)
+        for offset, word in zip(offsets, words, strict=True):
+            data[offset : offset + length] = word
+    target.write_bytes(data)
+    return target
+
+
+def safetensors_folder(source: Path, folder: Path, *, weights: str = "real") -> Path:
+    """SmolLM2 as an MLX 4-bit folder; `weights` "real", or "random": the project's oldest enemy."""
+    import mlx.core as mx
+    from mlx.utils import tree_flatten
+
+    from leanvibe_lsp.core.cancel import CancelToken
+    from leanvibe_lsp.engine.local.gguf_layout import config_of
+    from leanvibe_lsp.engine.local.load import load_weights
+    from leanvibe_lsp.engine.models.registry import resolve
+
+    folder.mkdir(parents=True)
+    gguf = read_gguf(source)
+    config = config_of(gguf)
+    model = load_weights(resolve(str(source), cache=folder), CancelToken()).model
+    arrays = dict(tree_flatten(model.parameters()))
+    if weights == "random":
+        mx.random.seed(20261121)
+        arrays = {name: _noise(mx, array) for name, array in arrays.items()}
+    else:
+        arrays = {
+            name: array.astype(mx.float16) if array.dtype == mx.float32 else array for name, array in arrays.items()
+        }
+    mx.save_safetensors(str(folder / "model.safetensors"), arrays, metadata={"format": "mlx"})
+    if any(name.endswith(".scales") for name in arrays):
+        config["quantization"] = {"group_size": 32, "bits": 4}
+    (folder / "config.json").write_text(json.dumps(config))
+    _write_tokenizer(gguf.metadata, folder)
+    return folder
+
+
+def _noise(mx: Any, array: Any) -> Any:
+    if array.dtype == mx.uint32:
+        return mx.random.randint(0, 2**31 - 1, array.shape).astype(mx.uint32)
+    return (mx.random.normal(array.shape) * mx.std(array.astype(mx.float32))).astype(mx.float16)
+
+
+def _write_tokenizer(metadata: dict[str, Any], folder: Path) -> None:
+    """`tokenizer.json` and `tokenizer_config.json`, as a folder from the hub has them."""
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
+
+    words: list[str] = metadata["tokenizer.ggml.tokens"]
+    merges = [tuple(merge.split(" ", 1)) for merge in metadata["tokenizer.ggml.merges"]]
+    tokenizer = Tokenizer(models.BPE({word: number for number, word in enumerate(words)}, merges))
+    digits = pre_tokenizers.Split(Regex(r"\p{N}"), "isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    tokenizer.decoder = decoders.ByteLevel()
+    special = [word for word, kind in zip(words, metadata["tokenizer.ggml.token_type"], strict=True) if kind == 3]
+    tokenizer.add_special_tokens([AddedToken(word, special=True, normalized=False) for word in special])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    eos = words[metadata["tokenizer.ggml.eos_token_id"]]
+    template = metadata["tokenizer.chat_template"]
+    (folder / "tokenizer_config.json").write_text(json.dumps({"eos_token": eos, "chat_template": template}))

@@ -1,0 +1,329 @@
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leanvibe_lsp.assist import ask as module
+from leanvibe_lsp.assist.answer import Answer, AskEvent, AskRequest, Place, Stage, TextDelta, Turn
+from leanvibe_lsp.assist.answer_json import answer_json
+from leanvibe_lsp.assist.ask import ask, build_prompt
+from leanvibe_lsp.config.limits import LIMITS
+from leanvibe_lsp.core.cancel import CancelToken
+from leanvibe_lsp.core.text import LineIndex, Span
+from leanvibe_lsp.documents.snapshot import Snapshot
+from leanvibe_lsp.engine.base import Engine, Loaded
+from leanvibe_lsp.engine.host import EngineHost
+from leanvibe_lsp.engine.mock import NOTICE, TEMPLATE, CharacterTokenizer, MockEngine
+from leanvibe_lsp.engine.scheduler import Scheduler
+from leanvibe_lsp.engine.select import Selection
+from leanvibe_lsp.errors import Busy, Cancelled, ContextTooLarge, DeadlineExceeded, EngineError, UsageError
+from tests.support.engines import WAIT, EndlessEngine, KnowingEngine, located
+
+_CODE = "import os\n\n\ndef first(a):\n    return a\n\n\ndef second(b):\n    return os.path.join(b, b)\n"
+
+
+def place(text: str = _CODE, span: Span | None = None, name: str = "code.py") -> Place:
+    path = Path("/project") / name
+    return Place(Snapshot(path.as_uri(), path, "python", None, text, LineIndex(text)), span)
+
+
+class Room:
+    """A host over one engine, a pool for the packing, and what the sink heard."""
+
+    def __init__(self, engine: Engine, *, capacity: int = 4) -> None:
+        real = isinstance(engine, KnowingEngine)
+        selection = Selection("llama.cpp", located(), ()) if real else Selection("mock", None, ())
+        self.scheduler = Scheduler(capacity=capacity)
+        self.host = EngineHost(lambda _: selection, lambda _: engine, self.scheduler)
+        self.workers = ThreadPoolExecutor(max_workers=1)
+        self.heard: list[AskEvent] = []
+
+    async def ask(self, request: AskRequest, *, cancel: CancelToken | None = None, sink: Any = None) -> Answer:
+        return await ask(
+            request,
+            host=self.host,
+            workers=self.workers,
+            sink=sink or self.heard.append,
+            cancel=cancel or CancelToken(),
+        )
+
+    @property
+    def text(self) -> str:
+        return "".join(event.text for event in self.heard if isinstance(event, TextDelta))
+
+    def close(self) -> None:
+        assert self.host.close(WAIT)
+        self.workers.shutdown()
+
+
+@pytest.fixture
+def rooms() -> Iterator[list[Room]]:
+    """Rooms that are closed after the test."""
+    made: list[Room] = []
+    yield made
+    for room in made:
+        room.close()
+
+
+def open_room(rooms: list[Room], engine: Engine, **options: Any) -> Room:
+    rooms.append(Room(engine, **options))
+    return rooms[-1]
+
+
+async def test_the_deltas_are_the_answer(rooms: list[Room]) -> None:
+    """All deltas joined are the answer, byte for byte; the mock says first what it is; stages come before."""
+    room = open_room(rooms, MockEngine())
+    answer = await room.ask(AskRequest("what?", (place(),)))
+    assert room.text == answer.answer
+    assert answer.answer.startswith(NOTICE)
+    assert (answer.model, answer.backend, answer.tier, answer.finish_reason) == ("mock", "mock", "model", "stop")
+    assert [event.title for event in room.heard if isinstance(event, Stage)] == [
+        "loading model",
+        "reading context",
+        "reading prompt",
+    ]
+    tokens = [event.tokens for event in room.heard if isinstance(event, TextDelta)]
+    assert tokens == list(range(1, answer.usage.completion_tokens + 1))
+
+
+async def test_a_real_engine_gives_confidence_and_timing(rooms: list[Room]) -> None:
+    """Confidence is the raw mean token probability, and says that it is not calibrated; a loaded model is no stage."""
+    room = open_room(rooms, KnowingEngine(logprob=math.log(0.9)))
+    await room.ask(AskRequest("one"))
+    room.heard.clear()
+    answer = await room.ask(AskRequest("two"))
+    assert answer.confidence.value == pytest.approx(0.9)
+    assert answer.confidence.method == "mean-token-probability"
+    assert not answer.confidence.calibrated
+    assert answer.timing.tokens_per_second == pytest.approx(50.0)
+    assert 0 <= answer.timing.first_token_seconds <= answer.timing.total_seconds
+    assert "loading model" not in [event.title for event in room.heard if isinstance(event, Stage)]
+
+
+async def test_citations_say_what_was_packed(rooms: list[Room]) -> None:
+    """Each citation names lines that the prompt shows; a question alone has none."""
+    room = open_room(rooms, MockEngine())
+    answer = await room.ask(AskRequest("what?", (place(),)))
+    assert [(citation.uri, citation.start_line) for citation in answer.citations] == [("file:///project/code.py", 0)]
+    assert (await room.ask(AskRequest("what?"))).citations == ()
+    body = answer_json(answer)["citations"]
+    assert body == [
+        {
+            "uri": "file:///project/code.py",
+            "range": {
+                "start": {"line": 0, "character": 0},
+                "end": {"line": answer.citations[0].end_line + 1, "character": 0},
+            },
+            "what": "whole file",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        AskRequest(""),
+        AskRequest(" \n\t"),
+        AskRequest("q", max_tokens=0),
+        AskRequest("q", max_tokens=-5),
+        AskRequest("q", temperature=-0.1),
+        AskRequest("q", temperature=2.1),
+        AskRequest("q", temperature=math.nan),
+        AskRequest("q", temperature=math.inf),
+    ],
+)
+async def test_a_bad_request_is_refused_before_anything_is_loaded(rooms: list[Room], request_: AskRequest) -> None:
+    """An empty question, no tokens, a temperature out of range: UsageError with a next step, and the model stays idle."""
+    room = open_room(rooms, MockEngine())
+    with pytest.raises(UsageError) as caught:
+        await room.ask(request_)
+    assert caught.value.next_step
+    assert room.host.status.state == "idle"
+    assert room.heard == []
+
+
+async def test_a_question_that_does_not_fit(rooms: list[Room]) -> None:
+    """ContextTooLarge says how large the question is, and the window."""
+    room = open_room(rooms, MockEngine(window=600))
+    with pytest.raises(ContextTooLarge, match="window of 600"):
+        await room.ask(AskRequest("x" * 1_000))
+
+
+async def test_the_token_pulled_in_the_stream_stops_the_engine(rooms: list[Room]) -> None:
+    """A cancel while the answer streams: Cancelled with its reason, and the engine is idle."""
+    engine, token = EndlessEngine(), CancelToken()
+    room = open_room(rooms, engine)
+
+    def sink(event: AskEvent) -> None:
+        room.heard.append(event)
+        if isinstance(event, TextDelta):
+            token.cancel("enough")
+
+    with pytest.raises(Cancelled, match="enough"):
+        await room.ask(AskRequest("q"), cancel=token, sink=sink)
+    assert engine.idle.wait(WAIT)
+    assert engine.stopped_by == "enough"
+
+
+async def test_a_cancelled_task_stops_the_engine_and_says_nothing_more(rooms: list[Room]) -> None:
+    """When the awaiting task is cancelled the engine stops, and no late token reaches the sink."""
+    engine = EndlessEngine()
+    room = open_room(rooms, engine)
+    speaking = asyncio.Event()
+
+    def sink(event: AskEvent) -> None:
+        room.heard.append(event)
+        if isinstance(event, TextDelta):
+            speaking.set()
+
+    task = asyncio.ensure_future(room.ask(AskRequest("q"), sink=sink))
+    await asyncio.wait_for(speaking.wait(), WAIT)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    heard = len(room.heard)
+    assert await asyncio.get_running_loop().run_in_executor(None, engine.idle.wait, WAIT)
+    assert engine.stopped_by == "the question is closed"
+    await asyncio.get_running_loop().run_in_executor(None, lambda: None)  # let what the engine handed over come through
+    assert len(room.heard) == heard
+
+
+async def test_a_sink_that_fails_ends_the_question(rooms: list[Room]) -> None:
+    """The reader went away: its error is the question's, and the engine does not run on for nobody."""
+    engine = EndlessEngine()
+    room = open_room(rooms, engine)
+
+    def sink(event: AskEvent) -> None:
+        if isinstance(event, TextDelta):
+            raise BrokenPipeError("gone")
+
+    with pytest.raises(BrokenPipeError):
+        await room.ask(AskRequest("q"), sink=sink)
+    assert engine.idle.wait(WAIT)
+    quick = open_room(rooms, MockEngine())
+    with pytest.raises(BrokenPipeError):
+        await quick.ask(AskRequest("q"), sink=sink)
+
+
+async def test_the_deadline(rooms: list[Room], monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that takes too long is DeadlineExceeded, and the engine stops."""
+    monkeypatch.setitem(LIMITS, "answer.seconds", replace(LIMITS["answer.seconds"], default=1))
+    engine = EndlessEngine()
+    room = open_room(rooms, engine)
+    with pytest.raises(DeadlineExceeded) as caught:
+        await room.ask(AskRequest("q"))
+    assert caught.value.next_step
+    assert await asyncio.get_running_loop().run_in_executor(None, engine.idle.wait, WAIT)
+
+
+async def test_a_full_queue_is_busy(rooms: list[Room]) -> None:
+    """When as many wait as may, the next question is refused at once."""
+    engine = EndlessEngine()
+    room = open_room(rooms, engine, capacity=1)
+    tasks = [asyncio.ensure_future(room.ask(AskRequest("q")))]
+    assert await asyncio.get_running_loop().run_in_executor(None, engine.started.wait, WAIT)
+    waiting = room.scheduler.submit(lambda: None, priority=0, cancel=CancelToken(), deadline=module.Deadline.never())
+    with pytest.raises(Busy):
+        await room.ask(AskRequest("q"))
+    tasks[0].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await tasks[0]
+    assert waiting.result(WAIT) is None
+
+
+async def test_errors_of_the_engine_are_the_askers(rooms: list[Room]) -> None:
+    """An EngineError comes out as it is."""
+
+    class Failing(MockEngine):
+        def generate(self, *_: Any) -> Any:
+            raise EngineError("broken")
+
+    with pytest.raises(EngineError, match="broken"):
+        await open_room(rooms, Failing()).ask(AskRequest("q"))
+
+
+def model(window: int) -> Loaded:
+    return Loaded(window, 0, "cpu", CharacterTokenizer(), TEMPLATE)
+
+
+def text_of(ids: tuple[int, ...]) -> str:
+    return "".join(map(chr, ids))
+
+
+def test_history_is_trimmed_newest_first_and_said() -> None:
+    """The newest turns stay, the oldest go, and `omitted` says how many."""
+    history = tuple(
+        Turn("user" if index % 2 == 0 else "assistant", f"[turn {index}]" + "." * 40) for index in range(20)
+    )
+    prompt = build_prompt(AskRequest("why?", history=history, max_tokens=500), model(2_000))
+    text = text_of(prompt.ids)
+    kept = [index for index in range(20) if f"[turn {index}]" in text]
+    assert kept == list(range(kept[0], 20))
+    assert kept[0] % 2 == 0
+    assert 0 < kept[0] < 20
+    assert f"{kept[0]} earlier messages" in prompt.omitted
+    assert text.index("[turn 19]") < text.index("why?")
+
+
+def test_history_gives_way_to_the_question() -> None:
+    """A question that fits alone is asked, whatever the conversation before it was."""
+    history = (Turn("user", "a" * 30), Turn("assistant", "b" * 30))
+    alone = len(build_prompt(AskRequest("q" * 200, max_tokens=100), model(4_000)).ids)
+    tight = model(alone + 100 + 10)
+    prompt = build_prompt(AskRequest("q" * 200, history=history, max_tokens=100), tight)
+    assert len(prompt.ids) == alone
+    assert "2 earlier messages" in prompt.omitted
+
+
+def test_the_stable_part_comes_first() -> None:
+    """Instructions, then code, then the question: a cached beginning stays valid when only the question changes."""
+    first, second = (build_prompt(AskRequest(q, (place(),)), model(8_000)).ids for q in ("one?", "two?"))
+    same = next(index for index, (a, b) in enumerate(zip(first, second, strict=False)) if a != b)
+    assert _CODE.strip() in text_of(first[:same])
+
+
+def test_max_tokens_leave_room_for_the_prompt() -> None:
+    """However long an answer is asked for, half of the window is the prompt's."""
+    assert build_prompt(AskRequest("q", max_tokens=10**30), model(1_000)).max_tokens == 500
+    assert build_prompt(AskRequest("q", max_tokens=7), model(1_000)).max_tokens == 7
+
+
+_TURNS = st.lists(
+    st.builds(Turn, st.sampled_from(["user", "assistant"]), st.text(alphabet="ab `\n", max_size=120)), max_size=8
+)
+
+
+@settings(deadline=None)
+@given(
+    st.integers(400, 3_000),
+    st.integers(1, 4_000),
+    st.text(alphabet="q ?`\n", min_size=1, max_size=600).filter(str.strip),
+    _TURNS,
+    st.lists(st.text(alphabet="def x():\n  `#", max_size=1_500), max_size=3),
+)
+def test_a_prompt_never_exceeds_its_room(
+    window: int, max_tokens: int, question: str, history: list[Turn], files: list[str]
+) -> None:
+    """Prompt and answer together fit the window, whatever is asked; the question stands whole; or it is too large."""
+    places = tuple(place(text, name=f"f{index}.py") for index, text in enumerate(files))
+    request = AskRequest(question, places, tuple(history), max_tokens)
+    try:
+        prompt = build_prompt(request, model(window))
+    except ContextTooLarge:
+        with pytest.raises(ContextTooLarge):
+            build_prompt(AskRequest(question, max_tokens=max_tokens), model(window))
+        return
+    assert len(prompt.ids) + prompt.max_tokens <= window
+    assert 1 <= prompt.max_tokens <= max_tokens
+    assert question in text_of(prompt.ids)
+    for block in prompt.packed.blocks:
+        assert block.text.rstrip() in text_of(prompt.ids)

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from leanvibe_lsp.assist import doctor as module
+from leanvibe_lsp.assist.doctor import Report, build_report, examine
+from leanvibe_lsp.config.settings import Settings
+from leanvibe_lsp.core.cancel import CancelToken
+from leanvibe_lsp.engine.base import Engine, Loaded
+from leanvibe_lsp.engine.host import EngineHost, HostStatus, Ready
+from leanvibe_lsp.engine.mock import CharacterTokenizer, MockEngine
+from leanvibe_lsp.engine.models.selftest import Probe, State, Verdict
+from leanvibe_lsp.engine.scheduler import Scheduler
+from leanvibe_lsp.engine.select import Machine, Selection, Step
+from leanvibe_lsp.errors import Busy, LeanVibeError, ModelNotFound, ModelUnverified
+from tests.support.engines import WAIT, KnowingEngine, located
+
+LINUX = Machine("Linux", "x86_64", False, None, None, "2026.1")
+NVIDIA = Machine("Linux", "x86_64", True, "0.32", None, "2026.1")
+SELECTION = Selection("llama.cpp", located(), (Step("llama.cpp", True, "it is here"),))
+
+
+def verdict(state: State) -> Verdict:
+    return Verdict(state, 0.9, (Probe("p", "a", 0.9),))
+
+
+def ready(state: State = State.VERIFIED) -> Ready:
+    return Ready(SELECTION, Loaded(4_096, 190_000_000, "cpu", CharacterTokenizer(), ""), verdict(state), 0.5, 0.1)
+
+
+def status(state: State = State.VERIFIED) -> HostStatus:
+    value = ready(state)
+    return HostStatus("ready", value, None, value.verdict, 12.5, 40.0, 1)
+
+
+BROKEN = ModelUnverified("It does not give the known answers.", next_step="Pull it again.")
+FAILED = HostStatus("failed", None, BROKEN, verdict(State.UNVERIFIED))
+
+
+@pytest.mark.parametrize(
+    ("report", "word", "code"),
+    [
+        (build_report(LINUX, SELECTION, None, status(), 0), "healthy", 0),
+        (build_report(LINUX, SELECTION, None, status(State.DEGRADED), 0), "degraded", 1),
+        (build_report(LINUX, SELECTION, None, HostStatus("idle"), 0), "degraded", 1),
+        (build_report(NVIDIA, SELECTION, None, status(), 0), "degraded", 1),
+        (build_report(LINUX, SELECTION, Busy("Full.", next_step="Wait."), status(), 3), "degraded", 1),
+        (build_report(LINUX, SELECTION, BROKEN, FAILED, 0), "broken", 2),
+        (build_report(LINUX, None, ModelNotFound("None.", next_step="Pull."), HostStatus("idle"), 0), "broken", 2),
+    ],
+    ids=["healthy", "weak model", "idle", "unused gpu", "busy", "unverified", "no model"],
+)
+def test_status_and_exit_code(report: Report, word: str, code: int) -> None:
+    """Healthy 0, degraded 1, broken 2; each problem says what to do; the report is plain JSON."""
+    assert (report.status, report.exit_code) == (word, code)
+    assert bool(report.problems) == (code > 0)
+    for problem in report.problems:
+        assert problem.what
+        assert problem.next_step
+    body = json.loads(json.dumps(report.as_json(), allow_nan=False))
+    assert body["status"] == word
+    assert len(body["problems"]) == len(report.problems)
+
+
+def test_the_facts_of_a_healthy_one() -> None:
+    """What `leanvibe/health` promises is there, with the self-test's figures."""
+    body = build_report(LINUX, SELECTION, None, status(), 2).as_json()
+    assert body["has_pretrained_weights"] is True
+    assert body["inference_ready"] is True
+    assert body["last_inference_ms"] == 12.5
+    assert body["memory_mb"] == 190.0
+    assert body["window"] == 4_096
+    assert body["queue_depth"] == 2
+    assert body["selftest"]["state"] == "verified"
+    assert body["selftest"]["probes"][0]["probability"] == 0.9
+    assert body["selftest"]["summary"].startswith("verified: 1 of 1")
+    assert body["chain"][0]["reason"] == "it is here"
+
+
+def test_an_unverified_model_is_not_called_pretrained() -> None:
+    """Weights that failed the known answers are not proven, and the figures that show it are in the report."""
+    report = build_report(LINUX, SELECTION, BROKEN, FAILED, 0)
+    assert not report.has_pretrained_weights
+    assert not report.inference_ready
+    assert report.selftest is not None
+    assert report.problems[0].severity == "broken"
+    assert (report.problems[0].what, report.problems[0].next_step) == (BROKEN.message, BROKEN.next_step)
+
+
+async def _examine(engine: Engine, plan: Callable[[CancelToken], Selection], settings: Settings, *, load: bool) -> Report:
+    host = EngineHost(plan, lambda _: engine, Scheduler(capacity=2))
+    try:
+        return await examine(settings, host, load=load)
+    finally:
+        assert host.close(WAIT)
+
+
+async def test_load_proves_and_times() -> None:
+    """With `load` the model is loaded, proven and timed; the report knows."""
+    report = await _examine(KnowingEngine(), lambda _: SELECTION, Settings(), load=True)
+    assert report.inference_ready
+    assert report.has_pretrained_weights
+    assert report.last_inference_ms is not None
+    assert report.tokens_per_second == pytest.approx(50.0)
+    assert report.model == "planted"
+
+
+async def test_without_load_nothing_is_loaded() -> None:
+    """`leanvibe/health` shows things as they are now."""
+    engine = KnowingEngine()
+    report = await _examine(engine, lambda _: SELECTION, Settings(engine="mock"), load=False)
+    assert engine.loads == 0
+    assert report.state == "idle"
+    assert report.status == "degraded"
+
+
+async def test_the_mock_is_degraded() -> None:
+    """A mock that answers is never healthy, and nothing is called pretrained."""
+    report = await _examine(MockEngine(), lambda _: Selection("mock", None, ()), Settings(engine="mock"), load=True)
+    assert report.status == "degraded"
+    assert report.model == "mock"
+    assert not report.has_pretrained_weights
+    assert "mock" in report.problems[0].what
+
+
+@pytest.mark.parametrize(
+    "failure", [ModelNotFound("none here", next_step="pull"), KeyError("a fault of ours"), OSError("disk")]
+)
+async def test_failures_become_problems(failure: Exception) -> None:
+    """Whatever fails while it is examined is a problem in the report, never an exception."""
+
+    def plan(_cancel: CancelToken) -> Selection:
+        raise failure
+
+    report = await _examine(KnowingEngine(), plan, Settings(engine="mock"), load=True)
+    assert report.status == "broken"
+    assert str(failure.args[0]) in report.problems[0].what
+
+
+async def test_a_choice_that_cannot_be_made_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything was loaded, too."""
+
+    def select(settings: Settings, machine: Machine, cache: Path) -> Selection:
+        error: LeanVibeError = ModelNotFound("nothing", next_step="pull")
+        raise error
+
+    monkeypatch.setattr(module, "select", select)
+    report = await _examine(KnowingEngine(), lambda _: SELECTION, Settings(), load=False)
+    assert (report.status, report.backend, report.model) == ("broken", None, None)

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from leanvibe_lsp.assist.answer import Answer, AnswerTiming, Citation, Confidence, Stage, TextDelta
+from leanvibe_lsp.cli.render import AnswerView, show_context, show_footer
+from leanvibe_lsp.engine.base import FinishReason, Usage
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        """True."""
+        return True
+
+
+def answer(reason: FinishReason = FinishReason.STOP, *, citations: tuple[Citation, ...] = ()) -> Answer:
+    return Answer(
+        "text",
+        "model",
+        "smollm2",
+        "llama.cpp",
+        Confidence(0.876, "mean-token-probability", calibrated=False),
+        citations,
+        ("2 earlier messages", "[bold]:smile:[/bold]"),
+        Usage(100, 40, 20),
+        AnswerTiming(0.01, 0.25, 1.5, 33.4),
+        reason,
+    )
+
+
+def test_plain_text_streams_through(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each delta is written as it comes, with one line ending at the end."""
+    with AnswerView(quiet=False) as view:
+        view.take(Stage("loading model"))
+        view.take(TextDelta("a", 1))
+        assert capsys.readouterr() == ("a", "")
+        view.take(TextDelta("b", 2))
+    assert capsys.readouterr() == ("b\n", "")
+
+
+def test_a_text_that_ends_its_line_gets_no_second(capsys: pytest.CaptureFixture[str]) -> None:
+    """No empty line is added."""
+    with AnswerView(quiet=False) as view:
+        view.take(TextDelta("a\n", 1))
+    assert capsys.readouterr().out == "a\n"
+
+
+def test_quiet_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json the answer is printed once, by the command, not here."""
+    with AnswerView(quiet=True) as view:
+        view.take(Stage("loading model"))
+        view.take(TextDelta("a", 1))
+    view.interrupted()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_interrupted_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """Text that is not the whole answer is called so, on stderr; without text there is nothing to say."""
+    with AnswerView(quiet=False) as view:
+        view.interrupted()
+        assert capsys.readouterr().err == ""
+        view.take(TextDelta("half", 1))
+    view.interrupted()
+    assert "not the whole answer" in capsys.readouterr().err
+
+
+def test_a_terminal_gets_stages_and_markdown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal, stages show on stderr until text comes, and the text is rendered as Markdown."""
+    out, err = Terminal(), Terminal()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    with AnswerView(quiet=False) as view:
+        view.take(Stage("loading model"))
+        view.take(Stage("reading prompt", 50))
+        view.take(TextDelta("some **bo", 1))
+        view.take(TextDelta("ld** text", 2))
+    assert "reading prompt 50 %" in err.getvalue()
+    assert "bold" in out.getvalue()
+    assert "**" not in out.getvalue().rpartition("\r")[2]
+
+
+def test_the_footer(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line on stderr with every figure the README names; an answer that was cut says so."""
+    show_footer(answer())
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        "smollm2 · llama.cpp · rung: model · confidence 0.88 (raw mean token probability, not calibrated) · "
+        "100 + 20 tokens, 40 cached · first token 0.25 s · 33 tok/s\n"
+    )
+    show_footer(answer(FinishReason.LENGTH))
+    assert "ended by length" in capsys.readouterr().err
+
+
+def test_the_context(capsys: pytest.CaptureFixture[str]) -> None:
+    """What was shown and what was left out, lines counted from 1, names as they are."""
+    show_context(answer(citations=(Citation("file:///a:smile:.py", 0, 4, "[b]imports[/b]"),)))
+    assert capsys.readouterr().err == (
+        "shown: [b]imports[/b], file:///a:smile:.py lines 1-5\n"
+        "left out: 2 earlier messages\n"
+        "left out: [bold]:smile:[/bold]\n"
+    )
+    show_context(answer())
+    assert "shown: the question alone" in capsys.readouterr().err

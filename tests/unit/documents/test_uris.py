@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leanvibe_lsp.documents import uris
+
+_name = st.text(
+    st.characters(exclude_characters="/\\\0:", exclude_categories=["Cs"]) | st.sampled_from(" %#?&+é漢😀;[]@"),
+    min_size=1,
+).filter(lambda name: name not in (".", ".."))
+_bytes_name = st.binary(min_size=1, max_size=8).filter(
+    lambda name: not set(b"/\0") & set(name) and name not in (b".", b"..")
+)
+
+
+@given(st.lists(_name, min_size=1, max_size=4))
+def test_posix_round_trip(names: list[str]) -> None:
+    """Every POSIX path survives the way to a URI and back, whatever its characters."""
+    path = PurePosixPath("/", *names)
+    uri = uris.from_pure_path(path)
+    assert uri.isascii()
+    assert uris.to_pure_path(uri, windows=False) == path
+
+
+@given(_bytes_name)
+def test_posix_names_that_are_not_utf8_survive(name: bytes) -> None:
+    """A file name is bytes on POSIX; those that are no UTF-8 come back too."""
+    path = PurePosixPath("/", name.decode("utf-8", "surrogateescape"))
+    assert uris.to_pure_path(uris.from_pure_path(path), windows=False) == path
+
+
+@given(st.sampled_from(["c:/", "Z:/", "//server/share/"]), st.lists(_name, max_size=4))
+def test_windows_round_trip(anchor: str, names: list[str]) -> None:
+    """Drive letters and UNC paths survive the way to a URI and back."""
+    path = PureWindowsPath(anchor, *names)
+    assert uris.to_pure_path(uris.from_pure_path(path), windows=True) == path
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("file:///c%3A/x%20y.py", "c:/x y.py"),
+        ("file:///C:/x.py", "C:/x.py"),
+        ("file://server/share/x.py", "//server/share/x.py"),
+        ("file://localhost/c:/x", "c:/x"),
+        ("FILE:///c:/x#1?2", "c:/x#1?2"),
+    ],
+)
+def test_windows_uris(uri: str, path: str) -> None:
+    """What VS Code and others send for Windows files is understood."""
+    assert uris.to_pure_path(uri, windows=True) == PureWindowsPath(path)
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("file:///a%20b/%C3%A9.py", "/a b/é.py"),
+        ("file://localhost/x", "/x"),
+        ("file:/x", "/x"),
+        ("file:///c%3A/x", "/c:/x"),
+        ("file:///100%", "/100%"),
+    ],
+)
+def test_posix_uris(uri: str, path: str) -> None:
+    """Percent-encoding is undone, and a stray percent sign is a percent sign."""
+    assert uris.to_pure_path(uri, windows=False) == PurePosixPath(path)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "untitled:Untitled-1",
+        "vscode-notebook-cell:/x#1",
+        "file://host/x",
+        "file://[x",
+        "file:///a%00b",
+        "file:",
+        "",
+        "x",
+    ],
+)
+def test_no_path(uri: str) -> None:
+    """A document that is no file of this machine has no path, and nothing raises."""
+    assert uris.to_pure_path(uri, windows=False) is None
+
+
+def test_real_paths(tmp_path: Path) -> None:
+    """The functions of this machine give each other back, and a relative path has no URI of its own."""
+    assert uris.to_path(uris.from_path(tmp_path / "ä b.py")) == tmp_path / "ä b.py"
+    assert uris.to_path("untitled:1") is None
+    with pytest.raises(ValueError, match="relative"):
+        uris.from_pure_path(PurePosixPath("a.py"))

@@ -1,0 +1,254 @@
+"""What `engine/llama.py` makes of llama.cpp's events. The library itself is run by tests/e2e with a real model."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from leanvibe_lsp.core.cancel import CancelToken, Deadline
+from leanvibe_lsp.engine import llama as module
+from leanvibe_lsp.engine.base import Chunk, Event, FinishReason, GenerationRequest, Prefill
+from leanvibe_lsp.engine.llama import LlamaEngine, _kv_cache_bytes, _parameters_of
+from leanvibe_lsp.engine.mock import CharacterTokenizer
+from leanvibe_lsp.engine.models.gguf import GgufFile
+from leanvibe_lsp.engine.models.tensor import TensorInfo
+from leanvibe_lsp.engine.models.vocabulary import TokenizerFiles
+from leanvibe_lsp.errors import BackendError, Cancelled, DeadlineExceeded, EngineError, ModelDamaged
+from tests.support.engines import located
+
+_REQUEST = GenerationRequest((1, 2, 3), max_tokens=8, top_logprobs=1)
+_METADATA: dict[str, Any] = {
+    "general.architecture": "llama",
+    "llama.context_length": 2_048,
+    "llama.attention.head_count": 8,
+    "llama.attention.head_count_kv": 2,
+    "llama.block_count": 3,
+    "llama.embedding_length": 64,
+}
+
+
+def gguf(**changes: Any) -> GgufFile:
+    metadata = {key: value for key, value in {**_METADATA, **changes}.items() if value is not None}
+    return GgufFile(3, metadata, {"w": TensorInfo("F32", (2, 2), 0, 16)}, 0, 32)
+
+
+def token(text: str, identity: int, logprob: float = -0.5) -> dict[str, Any]:
+    alternatives = [{"id": identity, "token": text, "logprob": logprob}, {"id": 99, "token": "zz", "logprob": -5.0}]
+    entry = {"id": identity, "bytes": list(text.encode()), "logprob": logprob, "top_logprobs": alternatives}
+    return {"choices": [{"logprobs": {"content": [entry]}, "finish_reason": None}]}
+
+
+def end(reason: str, completion: int = 2) -> dict[str, Any]:
+    usage = {"completion_tokens": completion, "prompt_tokens_details": {"cached_tokens": 1}}
+    return {"choices": [{"logprobs": None, "finish_reason": reason}], "usage": usage}
+
+
+def prefill(done: int) -> dict[str, Any]:
+    return {"prompt_progress": {"processed": done, "total": 3, "cache": 1}, "choices": []}
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> LlamaEngine:
+    """An engine whose library is planted: `fake.events` is what the server says."""
+    made: list[Any] = []
+
+    class Server:
+        def __init__(self, parameters: Any) -> None:
+            if fake.fails:
+                raise RuntimeError("bad magic")
+            self.parameters = parameters
+            made.append(self)
+
+        def handle_completions(self, parameters: dict[str, Any], callback: Callable[[dict[str, Any]], bool]) -> None:
+            self.asked = parameters
+            for event in fake.events:
+                if callback(event):
+                    return
+
+    fake = SimpleNamespace(
+        Server=Server,
+        CommonParams=lambda: SimpleNamespace(model=SimpleNamespace()),
+        get_device_info=lambda: [{"type": "GGML_BACKEND_DEVICE_TYPE_CPU"}],
+        events=[],
+        fails=False,
+        made=made,
+    )
+    monkeypatch.setitem(sys.modules, "xllamacpp", fake)
+    monkeypatch.setattr(module, "read_gguf", lambda _: gguf())
+    files = TokenizerFiles(CharacterTokenizer(), "template", {"eos_token": "</s>"}, True, frozenset({7}))
+    monkeypatch.setattr(module, "load_tokenizer", lambda _: files)
+    found = LlamaEngine(located())
+    found.fake = fake  # type: ignore[attr-defined]
+    return found
+
+
+def play(
+    engine: Any,
+    *events: dict[str, Any],
+    request: GenerationRequest = _REQUEST,
+    cancel: CancelToken | None = None,
+    sink: Callable[[Event], Any] | None = None,
+) -> tuple[Any, list[Event]]:
+    heard: list[Event] = []
+    engine.fake.events = events
+    engine.load(CancelToken())
+    finished = engine.generate(request, sink or heard.append, cancel or CancelToken(), Deadline.never())
+    return finished, heard
+
+
+def test_load_gives_the_facts(engine: LlamaEngine) -> None:
+    """Window, memory and tokenizer come from the file; the socket's folder is the user's alone, and gone after close."""
+    loaded = engine.load(CancelToken())
+    assert loaded.window == 2_048
+    assert loaded.memory_bytes == 16 + 2 * 3 * 2 * 8 * 2 * 2_048
+    assert loaded.device == "cpu"
+    assert loaded.add_bos
+    parameters = engine.fake.made[0].parameters  # type: ignore[attr-defined]
+    folder = Path(parameters.hostnames[0]).parent
+    assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
+    assert len(parameters.api_keys[0]) == 64
+    engine.close()
+    engine.close()
+    assert not folder.exists()
+    with pytest.raises(EngineError, match="not loaded"):
+        engine.generate(_REQUEST, lambda _: None, CancelToken(), Deadline.never())
+
+
+def test_a_missing_library_is_a_backend_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without xllamacpp the error says what to install."""
+    monkeypatch.setitem(sys.modules, "xllamacpp", None)
+    with pytest.raises(BackendError) as caught:
+        LlamaEngine(located()).load(CancelToken())
+    assert "xllamacpp" in caught.value.next_step
+
+
+def test_weights_that_llama_cpp_refuses(engine: LlamaEngine) -> None:
+    """Its RuntimeError becomes ModelDamaged with the reason; nothing is left behind."""
+    engine.fake.fails = True  # type: ignore[attr-defined]
+    with pytest.raises(ModelDamaged, match="bad magic") as caught:
+        engine.load(CancelToken())
+    assert "models verify planted" in caught.value.next_step
+    assert engine._socket_folder is None
+
+
+def test_events_become_chunks(engine: LlamaEngine) -> None:
+    """Prefill, tokens and usage arrive in our words; alternatives are cut to what was asked."""
+    finished, heard = play(engine, prefill(2), token("He", 1), token("y", 2), end("stop"))
+    assert heard[0] == Prefill(2, 3, 1)
+    chunks = [event for event in heard if isinstance(event, Chunk)]
+    assert [chunk.text for chunk in chunks] == ["He", "y"]
+    assert [len(chunk.top) for chunk in chunks] == [1, 1]
+    assert finished.text == "Hey"
+    assert finished.reason is FinishReason.STOP
+    assert (finished.usage.prompt_tokens, finished.usage.cached_tokens, finished.usage.completion_tokens) == (3, 1, 2)
+
+
+def test_the_limit_is_length(engine: LlamaEngine) -> None:
+    """Any other end than "stop" is the limit."""
+    assert play(engine, token("a", 1), end("length"))[0].reason is FinishReason.LENGTH
+
+
+def test_a_stop_token_has_no_text(engine: LlamaEngine) -> None:
+    """The token that ends a turn is a chunk without text."""
+    finished, heard = play(engine, token("a", 1), token("</s>", 7), end("stop"))
+    assert finished.text == "a"
+    assert [event.text for event in heard if isinstance(event, Chunk)] == ["a", ""]
+
+
+def test_a_stop_string_ends_the_answer(engine: LlamaEngine) -> None:
+    """A stop string stops llama.cpp and does not come out; half of one that never came belongs to the answer."""
+    request = GenerationRequest((1,), max_tokens=8, stop=("END",))
+    finished, _ = play(engine, token("a", 1), token("EN", 2), token("D and", 3), token("never", 4), request=request)
+    assert finished.text == "a"
+    assert finished.reason is FinishReason.STOP
+    held, heard = play(engine, token("a", 1), token("EN", 2), end("length"), request=request)
+    assert held.text == "aEN"
+    assert "".join(event.text for event in heard if isinstance(event, Chunk)) == "a"
+
+
+def test_half_characters_wait(engine: LlamaEngine) -> None:
+    """Bytes of one character in two tokens: one text."""
+    first, second = token("x", 1), token("x", 2)
+    data = "é".encode()
+    first["choices"][0]["logprobs"]["content"][0]["bytes"] = [data[0]]
+    second["choices"][0]["logprobs"]["content"][0]["bytes"] = [data[1]]
+    finished, heard = play(engine, first, second, end("stop"))
+    assert finished.text == "é"
+    assert [event.text for event in heard if isinstance(event, Chunk)] == ["", "é"]
+
+
+def test_a_cancel_stops_at_the_next_event(engine: LlamaEngine) -> None:
+    """After the token is pulled, the next callback stops llama.cpp, in the prefill as among the tokens."""
+    pulled = CancelToken()
+    heard: list[Event] = []
+
+    def sink(event: Event) -> None:
+        heard.append(event)
+        pulled.cancel("enough")
+
+    with pytest.raises(Cancelled):
+        play(engine, prefill(1), prefill(2), token("a", 1), end("stop"), cancel=pulled, sink=sink)
+    assert len(heard) == 1
+
+
+def test_a_passed_deadline(engine: LlamaEngine) -> None:
+    """Time that is up is DeadlineExceeded, before anything is asked."""
+    engine.load(CancelToken())
+    with pytest.raises(DeadlineExceeded):
+        engine.generate(_REQUEST, lambda _: None, CancelToken(), Deadline.after(0))
+
+
+def test_a_sink_that_fails_stops_the_engine(engine: LlamaEngine) -> None:
+    """An exception never passes through C++: it is raised again afterwards, as it was."""
+
+    def sink(event: Event) -> None:
+        raise BrokenPipeError("gone")
+
+    with pytest.raises(BrokenPipeError):
+        play(engine, token("a", 1), token("b", 2), sink=sink)
+
+
+def test_errors_of_the_server(engine: LlamaEngine) -> None:
+    """An error event, and an end without a word, are EngineErrors."""
+    with pytest.raises(EngineError, match="too long"):
+        play(engine, {"error": {"message": "prompt too long"}})
+    with pytest.raises(EngineError, match="without saying why"):
+        play(engine, token("a", 1))
+
+
+def test_greedy_and_sampled() -> None:
+    """Temperature 0 takes the best token; otherwise temperature is the only sampler."""
+    greedy = _parameters_of(_REQUEST)
+    assert (greedy["samplers"], greedy["top_k"], greedy["prompt"]) == (["top_k"], 1, [1, 2, 3])
+    warm = _parameters_of(GenerationRequest((1,), max_tokens=1, temperature=0.7, seed=5))
+    assert (warm["samplers"], warm["temperature"], warm["seed"]) == (["temperature"], 0.7, 5)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"llama.attention.head_count": None},
+        {"llama.attention.head_count": 0},
+        {"llama.block_count": [1, 2]},
+        {"general.architecture": None},
+        {"llama.embedding_length": "wide"},
+    ],
+)
+def test_metadata_that_says_nothing_of_use(changes: dict[str, Any]) -> None:
+    """The cache's size is a figure for a person: odd metadata makes it 0, never an exception."""
+    assert _kv_cache_bytes(gguf(**changes), 10) == 0
+
+
+@pytest.mark.parametrize(("length", "window"), [(None, 4_096), ("long", 4_096), (512, 512), (1 << 20, 4_096)])
+def test_the_window(engine: LlamaEngine, monkeypatch: pytest.MonkeyPatch, length: object, window: int) -> None:
+    """The model's own window, at most `engine.window`; that when the file does not say."""
+    monkeypatch.setattr(module, "read_gguf", lambda _: gguf(**{"llama.context_length": length}))
+    assert engine.load(CancelToken()).window == window
+    engine.close()

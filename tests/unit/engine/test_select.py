@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from leanvibe_lsp.config.settings import Settings
+from leanvibe_lsp.engine import select as module
+from leanvibe_lsp.engine.models.formats import Format
+from leanvibe_lsp.engine.models.registry import REGISTRY, Located
+from leanvibe_lsp.engine.select import (
+    Machine,
+    Selection,
+    Step,
+    choose_backend,
+    choose_model,
+    default_models,
+    probe_machine,
+    select,
+)
+from leanvibe_lsp.errors import BackendError, ModelDamaged, ModelNotFound, UsageError
+from tests.support.engines import located
+
+APPLE = Machine("Darwin", "arm64", False, "0.32", None, None)
+APPLE_BARE = Machine("Darwin", "arm64", False, None, None, None)
+APPLE_LLAMA = Machine("Darwin", "arm64", False, None, None, "2026.1")
+INTEL_MAC = Machine("Darwin", "x86_64", False, None, None, "2026.1")
+CUDA = Machine("Linux", "x86_64", True, "0.32", "0.32", "2026.1")
+NVIDIA_WITHOUT_BUILD = Machine("Linux", "x86_64", True, "0.32", None, "2026.1")
+LINUX = Machine("Linux", "x86_64", False, "0.32", None, "2026.1")
+LINUX_LLAMA = Machine("Linux", "aarch64", False, None, None, "2026.1")
+LINUX_MLX = Machine("Linux", "x86_64", False, "0.32", None, None)
+BARE = Machine("Windows", "AMD64", False, None, None, None)
+MACHINES = (APPLE, APPLE_BARE, APPLE_LLAMA, INTEL_MAC, CUDA, NVIDIA_WITHOUT_BUILD, LINUX, LINUX_LLAMA, LINUX_MLX, BARE)
+
+
+@pytest.mark.parametrize(
+    ("machine", "kind", "backend", "candidate"),
+    [
+        (APPLE, Format.GGUF, "mlx", "mlx on Metal"),
+        (APPLE, Format.SAFETENSORS, "mlx", "mlx on Metal"),
+        (APPLE_LLAMA, Format.GGUF, "llama.cpp", "llama.cpp"),
+        (INTEL_MAC, Format.GGUF, "llama.cpp", "llama.cpp"),
+        (CUDA, Format.GGUF, "mlx", "mlx on CUDA"),
+        (CUDA, Format.SAFETENSORS, "mlx", "mlx on CUDA"),
+        (NVIDIA_WITHOUT_BUILD, Format.GGUF, "llama.cpp", "llama.cpp"),
+        (NVIDIA_WITHOUT_BUILD, Format.SAFETENSORS, "mlx", "mlx on the CPU"),
+        (LINUX, Format.GGUF, "llama.cpp", "llama.cpp"),
+        (LINUX, Format.SAFETENSORS, "mlx", "mlx on the CPU"),
+        (LINUX_LLAMA, Format.GGUF, "llama.cpp", "llama.cpp"),
+        (LINUX_MLX, Format.GGUF, "mlx", "mlx on the CPU"),
+    ],
+)
+def test_the_backend_of_a_machine(machine: Machine, kind: Format, backend: str, candidate: str) -> None:
+    """Apple silicon: MLX; NVIDIA with MLX's CUDA build: MLX; else llama.cpp for GGUF, MLX on the CPU for safetensors."""
+    chosen, steps = choose_backend(kind, machine, None)
+    assert chosen == backend
+    assert [step.candidate for step in steps if step.chosen] == [candidate]
+    assert steps[-1].candidate == candidate
+    assert all(step.reason for step in steps)
+
+
+@pytest.mark.parametrize(
+    ("machine", "kind"),
+    [
+        (BARE, Format.GGUF),
+        (BARE, Format.SAFETENSORS),
+        (APPLE_BARE, Format.GGUF),
+        (LINUX_LLAMA, Format.SAFETENSORS),
+        (INTEL_MAC, Format.SAFETENSORS),
+    ],
+)
+def test_no_backend_is_an_error_with_every_reason(machine: Machine, kind: Format) -> None:
+    """Nothing that can run it: an error that names each candidate's reason and what to install."""
+    with pytest.raises(BackendError) as caught:
+        choose_backend(kind, machine, None)
+    for candidate in ("mlx on Metal", "mlx on CUDA", "llama.cpp", "mlx on the CPU"):
+        assert candidate in caught.value.message
+    assert "install" in caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("machine", "kind", "engine"),
+    [
+        (LINUX, Format.GGUF, "mlx"),
+        (LINUX, Format.GGUF, "llama.cpp"),
+        (LINUX, Format.SAFETENSORS, "mlx"),
+        (CUDA, Format.GGUF, "llama.cpp"),
+        (APPLE, Format.GGUF, "mlx"),
+    ],
+)
+def test_an_override_that_can_be_met_is_taken(machine: Machine, kind: Format, engine: str) -> None:
+    """`--engine` wins over the hardware's choice, and the one step says that it was asked for."""
+    backend, steps = choose_backend(kind, machine, engine)
+    assert backend == engine
+    assert len(steps) == 1
+    assert steps[0].chosen
+    assert steps[0].reason.startswith("asked for by name")
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("kind", Format)
+@pytest.mark.parametrize("engine", ["llama.cpp", "mlx", "mock"])
+def test_an_override_is_met_or_an_error(machine: Machine, kind: Format, engine: str) -> None:
+    """On no machine does an override end in another backend; what cannot be met says why and what next."""
+    try:
+        backend, _ = choose_backend(kind, machine, engine)
+    except BackendError as error:
+        assert engine in error.message
+        assert error.next_step
+    else:
+        assert backend == engine
+        assert engine != "mock"
+
+
+def test_llama_cpp_reads_gguf_only() -> None:
+    """`--engine llama.cpp` for safetensors is an error, not MLX."""
+    with pytest.raises(BackendError, match="reads GGUF only"):
+        choose_backend(Format.SAFETENSORS, LINUX, "llama.cpp")
+
+
+def test_the_mock_comes_only_by_name(tmp_path: Path) -> None:
+    """Asked for: the mock, no model looked up. Not asked for: never, even where nothing else runs."""
+    assert select(Settings(engine="mock"), BARE, tmp_path) == Selection(
+        "mock", None, (Step("mock", True, "asked for by name"),)
+    )
+    for machine in MACHINES:
+        for kind in Format:
+            try:
+                backend, _ = choose_backend(kind, machine, None)
+            except BackendError:
+                continue
+            assert backend != "mock"
+
+
+def test_an_unknown_engine_is_a_usage_error(tmp_path: Path) -> None:
+    """A name that is no engine says which there are."""
+    with pytest.raises(UsageError) as caught:
+        select(Settings(engine="nonsense"), LINUX, tmp_path)
+    assert "llama.cpp, mlx, mock" in caught.value.next_step
+
+
+def test_the_default_models() -> None:
+    """Apple silicon begins with the MLX model, others with GGUF; the embedded one is the last; all are registered."""
+    assert default_models(APPLE) == ("phi3", "phi3-gguf", "smollm2")
+    assert default_models(LINUX) == ("phi3-gguf", "smollm2")
+    assert set(default_models(APPLE)) <= set(REGISTRY)
+
+
+def test_the_first_default_that_is_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Models that are not here leave a step with the reason; the first that is here is taken."""
+    asked: list[str] = []
+
+    def resolve(name: str, *, cache: Path) -> Located:
+        asked.append(name)
+        if name != "smollm2":
+            raise ModelNotFound(f"The model {name} is not downloaded.")
+        return located(name=name)
+
+    monkeypatch.setattr(module, "resolve", resolve)
+    found, steps = choose_model(None, LINUX, tmp_path)
+    assert found.name == "smollm2"
+    assert asked == ["phi3-gguf", "smollm2"]
+    assert [(step.candidate, step.chosen) for step in steps] == [
+        ("model phi3-gguf", False),
+        ("model smollm2", True),
+    ]
+    assert "not downloaded" in steps[0].reason
+    selection = select(Settings(), LINUX, tmp_path)
+    assert selection.backend == "llama.cpp"
+    assert [step.candidate for step in selection.steps if step.chosen] == ["model smollm2", "llama.cpp"]
+
+
+def test_a_named_model_is_the_only_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`--model` that is not here is an error, never another model."""
+
+    def resolve(name: str, *, cache: Path) -> Located:
+        if name == "mine":
+            raise ModelNotFound("The model mine is not downloaded.")
+        return located(name=name)
+
+    monkeypatch.setattr(module, "resolve", resolve)
+    with pytest.raises(ModelNotFound, match="mine"):
+        choose_model("mine", LINUX, tmp_path)
+    _, steps = choose_model("other", LINUX, tmp_path)
+    assert steps == (Step("model other", True, "asked for by name"),)
+
+
+def test_no_model_at_all_says_what_to_pull_and_what_is_broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing here: the error names the command, and does not hide that a model is there but damaged."""
+
+    def resolve(name: str, *, cache: Path) -> Located:
+        if name == "smollm2":
+            raise ModelDamaged("smollm2 has 3 bytes.")
+        raise ModelNotFound(f"The model {name} is not downloaded.")
+
+    monkeypatch.setattr(module, "resolve", resolve)
+    with pytest.raises(ModelNotFound) as caught:
+        choose_model(None, LINUX, tmp_path)
+    assert "leanvibe models pull phi3-gguf" in caught.value.next_step
+    assert "smollm2 has 3 bytes" in caught.value.message
+
+
+def test_a_default_that_no_backend_here_runs_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`--engine llama.cpp` on Apple silicon with both Phi-3 downloads takes the GGUF: the override can be met."""
+    formats = {"phi3": Format.SAFETENSORS, "phi3-gguf": Format.GGUF, "smollm2": Format.GGUF}
+    monkeypatch.setattr(module, "resolve", lambda name, *, cache: located(formats[name], name))
+    machine = Machine("Darwin", "arm64", False, "0.32", None, "2026.1")
+    selection = select(Settings(engine="llama.cpp"), machine, tmp_path)
+    assert selection.located is not None
+    assert (selection.located.name, selection.backend) == ("phi3-gguf", "llama.cpp")
+    assert "reads GGUF only" in selection.steps[0].reason
+    named = Settings(engine="llama.cpp", model="phi3")
+    with pytest.raises(BackendError):
+        select(named, machine, tmp_path)
+
+
+def test_probing_this_machine_imports_no_backend() -> None:
+    """The probe looks at what is installed without loading it."""
+    code = (
+        "import sys; from leanvibe_lsp.engine.select import probe_machine; probe_machine(); "
+        "print(sorted({m.split('.')[0] for m in sys.modules} & "
+        "{'mlx', 'mlx_lm', 'xllamacpp', 'transformers', 'numpy', 'tokenizers', 'huggingface_hub'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_probe_finds_what_is_installed() -> None:
+    """On this machine, both backends of the dev group are seen with their versions."""
+    machine = probe_machine()
+    assert machine.mlx is not None
+    assert machine.llama is not None or machine.apple_silicon
+    assert machine.system

@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leanvibe_lsp.assist.answer import AskRequest, Turn
+from leanvibe_lsp.assist.answer_json import answer_json
+from leanvibe_lsp.core.text import Span
+from leanvibe_lsp.documents.scopes import Symbol
+from leanvibe_lsp.errors import BackendError, Busy, ModelNotFound
+from leanvibe_lsp.lsp.features.hover import as_markdown, as_plain_text
+from tests.support.fake_services import answer_of
+from tests.unit.lsp.conftest import URI
+
+TEXT = 'class Box:\n    def 𝒻x(self):\n        """Say 𝒻."""\n        return 1\n\nBox()\n'
+RANGE = {"start": {"line": 1, "character": 4}, "end": {"line": 3, "character": 16}}
+
+
+def hover_at(line: int, character: int, uri: str = URI) -> dict[str, object]:
+    return {"textDocument": {"uri": uri}, "position": {"line": line, "character": character}}
+
+
+async def test_hover_tells_kind_signature_docstring_and_size(session: Any) -> None:
+    """Markdown: signature in a fenced block of the language, kind and place and size, the docstring."""
+    session.open(TEXT)
+    result = (await session.call("textDocument/hover", hover_at(1, 9)))["result"]
+    value = "```python\ndef 𝒻x(self)\n```\n\n*method* in `Box` · 3 lines\n\nSay 𝒻."
+    assert result["contents"] == {"kind": "markdown", "value": value}
+    assert result["range"] == {"start": {"line": 1, "character": 8}, "end": {"line": 1, "character": 11}}
+
+
+async def test_hover_in_plain_text(new_session: Any) -> None:
+    """A client that shows no Markdown gets none."""
+    await new_session.initialize({"textDocument": {"hover": {"contentFormat": ["plaintext"]}}})
+    new_session.open(TEXT)
+    result = (await new_session.call("textDocument/hover", hover_at(1, 9)))["result"]
+    assert result["contents"] == {"kind": "plaintext", "value": "def 𝒻x(self)\nmethod in Box · 3 lines\n\nSay 𝒻."}
+
+
+@pytest.mark.parametrize(("encoding", "end"), [("utf-8", 13), ("utf-16", 11), ("utf-32", 10)])
+async def test_hover_in_every_encoding(new_session: Any, encoding: str, end: int) -> None:
+    """Columns are the client's: UTF-8, UTF-16 or UTF-32."""
+    await new_session.initialize({"general": {"positionEncodings": [encoding]}})
+    new_session.open(TEXT)
+    result = (await new_session.call("textDocument/hover", hover_at(1, end)))["result"]
+    assert result["range"]["end"] == {"line": 1, "character": end}
+
+
+async def test_hover_over_a_use_marks_the_use(session: Any) -> None:
+    """Hovering a name where it is used marks it there, not where it is defined."""
+    session.open(TEXT)
+    result = (await session.call("textDocument/hover", hover_at(5, 2)))["result"]
+    assert result["contents"]["value"].startswith("```python\nclass Box\n```")
+    assert result["range"] == {"start": {"line": 5, "character": 0}, "end": {"line": 5, "character": 3}}
+
+
+async def test_hover_over_nothing_is_null(session: Any) -> None:
+    """No symbol: null, not an error."""
+    session.open(TEXT)
+    assert (await session.call("textDocument/hover", hover_at(4, 0)))["result"] is None
+
+
+async def test_hover_reads_a_file_that_is_not_open(session: Any, tmp_path: Path) -> None:
+    """A file: URI that is not open is read from disk."""
+    path = tmp_path / "b c.py"
+    path.write_text("def g(): pass\n", encoding="utf-8")
+    reply = await session.call("textDocument/hover", hover_at(0, 4, path.as_uri()))
+    assert "def g()" in reply["result"]["contents"]["value"]
+
+
+def test_fence_is_longer_than_any_in_the_signature() -> None:
+    """Backticks in a signature cannot end the block."""
+    symbol = Symbol("f", "function", Span(0, 9), Span(0, 1), Span(0, 9), "f(a='```')", "", (), 1)
+    assert as_markdown(symbol, "python") == "````python\nf(a='```')\n````\n\n*function* · 1 line"
+    assert as_plain_text(symbol) == "f(a='```')\nfunction · 1 line"
+
+
+def code_action(**context: object) -> dict[str, object]:
+    return {"textDocument": {"uri": URI}, "range": RANGE, "context": {"diagnostics": [], **context}}
+
+
+LITERALS = {"textDocument": {"codeAction": {"codeActionLiteralSupport": {"codeActionKind": {"valueSet": []}}}}}
+
+
+async def test_code_action_is_a_literal_where_they_are_known(new_session: Any) -> None:
+    """A client that knows literals gets a kind and a command, and the kind is announced."""
+    capabilities = (await new_session.initialize(LITERALS))["result"]["capabilities"]
+    assert capabilities["codeActionProvider"] == {"codeActionKinds": ["leanvibe.explain"]}
+    command = {
+        "title": "Explain with LeanVibe",
+        "command": "leanvibe.explain",
+        "arguments": [{"uri": URI, "range": RANGE}],
+    }
+    result = (await new_session.call("textDocument/codeAction", code_action()))["result"]
+    assert result == [{"title": "Explain with LeanVibe", "kind": "leanvibe.explain", "command": command}]
+
+
+async def test_code_action_is_a_command_elsewhere(session: Any) -> None:
+    """A client that does not know literals gets the bare command."""
+    result = (await session.call("textDocument/codeAction", code_action()))["result"]
+    assert [action["command"] for action in result] == ["leanvibe.explain"]
+
+
+@pytest.mark.parametrize(
+    ("only", "count"),
+    [([], 0), (["quickfix"], 0), (["leanvibe"], 1), (["quickfix", "leanvibe.explain"], 1), ([""], 1), (["lean"], 0)],
+)
+async def test_only_is_honoured(session: Any, only: list[str], count: int) -> None:
+    """Kinds are a tree; other kinds are not offered."""
+    assert len((await session.call("textDocument/codeAction", code_action(only=only)))["result"]) == count
+
+
+async def explain(session: Any) -> dict[str, Any]:
+    argument = {"uri": URI, "range": RANGE}
+    return await session.call("workspace/executeCommand", {"command": "leanvibe.explain", "arguments": [argument]})
+
+
+async def test_explain_asks_about_the_range_and_shows(session: Any) -> None:
+    """The command's result is that of leanvibe/ask; a client that opens no documents is shown the text."""
+    session.open(TEXT)
+    assert (await explain(session))["result"] == answer_json(answer_of("The answer."))
+    place = session.services.requests[0].places[0]
+    assert TEXT[place.span.start : place.span.end].startswith("def 𝒻x")
+    assert (await session.method("window/showMessage"))["params"] == {"type": 3, "message": "The answer."}
+
+
+async def test_explain_only_returns_where_the_client_can_show(new_session: Any) -> None:
+    """A client with window.showDocument shows the answer itself."""
+    await new_session.initialize({"window": {"showDocument": {"support": True}}})
+    new_session.open(TEXT)
+    assert "result" in await explain(new_session)
+    assert not [m for m in new_session.sent if m.get("method") == "window/showMessage"]
+
+
+async def test_ask_hands_on_everything(session: Any) -> None:
+    """Question, place, history and limits reach the use case; columns are converted."""
+    session.open(TEXT)
+    await session.call(
+        "leanvibe/ask",
+        {
+            "question": " why? ",
+            "textDocument": {"uri": URI},
+            "range": {"start": RANGE["end"], "end": {"line": 1, "character": 10}},
+            "position": {"line": 0, "character": 0},
+            "history": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}],
+            "maxTokens": 7,
+            "temperature": 1,
+        },
+    )
+    (request,) = session.services.requests
+    assert request == AskRequest(
+        question="why?",
+        places=request.places,
+        history=(Turn("user", "a"), Turn("assistant", "b")),
+        max_tokens=7,
+        temperature=1.0,
+    )
+    (place,) = request.places
+    assert place.span == Span(TEXT.index("x(self)"), TEXT.index("return 1") + 8)
+
+
+@pytest.mark.parametrize(
+    ("where", "span"),
+    [({}, None), ({"position": {"line": 5, "character": 1}}, Span(TEXT.index("Box()") + 1, TEXT.index("Box()") + 1))],
+)
+async def test_ask_about_a_position_or_all(session: Any, where: dict[str, object], span: Span | None) -> None:
+    """A position is an empty span; without a place it is the whole document."""
+    session.open(TEXT)
+    await session.call("leanvibe/ask", {"question": "x", "textDocument": {"uri": URI}, **where})
+    assert session.services.requests[0].places[0].span == span
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "retryable"),
+    [
+        (Busy("The queue is full.", next_step="Ask again."), "busy", True),
+        (ModelNotFound("No model.", next_step="Run: leanvibe models pull phi3"), "modelNotFound", False),
+        (BackendError("No MLX.", next_step="Use llama.cpp."), "backendError", False),
+    ],
+)
+async def test_errors_of_the_house_are_request_failed(session: Any, error: Any, kind: str, retryable: bool) -> None:
+    """-32803 with the message, the next step, and data for programs."""
+    session.services.error = error
+    reply = await session.call("leanvibe/ask", {"question": "x"})
+    assert reply["error"] == {
+        "code": -32803,
+        "message": f"{error.message} {error.next_step}",
+        "data": {"kind": kind, "nextStep": error.next_step, "retryable": retryable},
+    }
+
+
+async def test_health_is_handed_on(session: Any) -> None:
+    """leanvibe/health is what the services say, with or without params."""
+    for params in (None, {}, {"x": 1}):
+        assert (await session.call("leanvibe/health", params))["result"] == {"status": "healthy", "model": "fake"}
+
+
+async def test_edits_arrive_in_the_store(session: Any) -> None:
+    """Trap 1: X inserted at (0,3) in "ab\\ncd\\n" gives "abX\\ncd\\n"; closing forgets the document."""
+    session.open("ab\ncd\n")
+    at = {"line": 0, "character": 3}
+    session.notify(
+        "textDocument/didChange",
+        {
+            "textDocument": {"uri": URI, "version": 2},
+            "contentChanges": [{"range": {"start": at, "end": at}, "text": "X"}],
+        },
+    )
+    assert session.server.documents.get(URI).text == "abX\ncd\n"
+    assert session.server.documents.get(URI).version == 2
+    session.notify("textDocument/didClose", {"textDocument": {"uri": URI}})
+    assert len(session.server.documents) == 0
+
+
+def test_answer_json_has_every_field() -> None:
+    """The JSON form, field by field."""
+    assert answer_json(answer_of("yes")) == {
+        "answer": "yes",
+        "tier": "model",
+        "model": "fake",
+        "backend": "mock",
+        "confidence": {"value": 0.5, "method": "mean token probability", "calibrated": False},
+        "citations": [
+            {
+                "uri": "file:///a.py",
+                "range": {"start": {"line": 2, "character": 0}, "end": {"line": 5, "character": 0}},
+                "what": "function f",
+            }
+        ],
+        "omitted": ["imports"],
+        "usage": {"promptTokens": 10, "cachedTokens": 4, "completionTokens": 2},
+        "timing": {"queuedSeconds": 0.1, "firstTokenSeconds": 0.2, "totalSeconds": 0.3, "tokensPerSecond": 40.0},
+        "finishReason": "stop",
+    }

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from leanvibe_lsp import services as module
+from leanvibe_lsp.assist.answer import AskRequest
+from leanvibe_lsp.config.settings import Settings
+from leanvibe_lsp.core.cancel import CancelToken
+from leanvibe_lsp.engine.llama import LlamaEngine
+from leanvibe_lsp.engine.mock import NOTICE, MockEngine
+from leanvibe_lsp.engine.models.formats import Format
+from leanvibe_lsp.engine.models.selftest import State
+from leanvibe_lsp.engine.select import Selection
+from leanvibe_lsp.errors import BackendError, Cancelled
+from leanvibe_lsp.services import build_engine, create, selftest_model
+from tests.support.engines import KnowingEngine, located
+
+
+async def test_settings_in_working_services_out() -> None:
+    """Services for `--engine mock` answer, report, and end; after the end nothing is taken."""
+    services = create(Settings(engine="mock"))
+    assert services.host.status.state == "idle"
+    answer = await services.ask(AskRequest("what?"), lambda _: None, CancelToken())
+    assert answer.answer.startswith(NOTICE)
+    assert (await services.examine(load=True)).model == "mock"
+    assert json.loads(json.dumps(await services.health()))["inference_ready"] is True
+    services.close()
+    services.close()
+    with pytest.raises(Cancelled):
+        await services.ask(AskRequest("what?"), lambda _: None, CancelToken())
+
+
+def test_an_engine_for_each_backend() -> None:
+    """Each backend's name builds its engine; building loads nothing."""
+    assert isinstance(build_engine(Selection("mock", None, ())), MockEngine)
+    assert isinstance(build_engine(Selection("llama.cpp", located(), ())), LlamaEngine)
+    assert build_engine(Selection("mlx", located(Format.SAFETENSORS), ())).backend == "mlx"
+
+
+def test_the_self_test_of_one_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model is loaded on the backend chosen for it, asked the known answers, and freed."""
+    engine = KnowingEngine()
+    monkeypatch.setattr(module, "build_engine", lambda selection: engine)
+    assert selftest_model(located()).state is State.VERIFIED
+    assert engine.closed == 1
+    with pytest.raises(BackendError, match="mock runs no model"):
+        selftest_model(located(), Settings(engine="mock"))
