@@ -27,8 +27,7 @@ class _Commands(TyperGroup):
                 sys.stdout.flush()
             return result
         except BrokenPipeError:
-            # What is still buffered goes nowhere, so that the interpreter's own flush at exit does not complain.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _discard_output()
             raise typer.Exit(_BROKEN_PIPE) from None
 
 
@@ -65,6 +64,11 @@ def _root(
     pass
 
 
+def _discard_output() -> None:
+    """What is still buffered goes nowhere, so that the interpreter's own flush at exit does not complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main() -> None:
     """Run the command line; never shows a traceback for an error that has a name."""
     for stream in (sys.stdout, sys.stderr):
@@ -76,6 +80,10 @@ def main() -> None:
         sys.exit(report(error))
     except KeyboardInterrupt:
         sys.exit(130)
+    except OSError as error:  # the output cannot be written: a full disk
+        _discard_output()
+        print(f"leanvibe: {error}", file=sys.stderr)
+        sys.exit(LeanVibeError.exit_code)
 
 
 def report(error: LeanVibeError) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +27,15 @@ class Snapshot:
     version: int | None
     text: str
     lines: LineIndex
+
+
+def read_regular_file(path: Path) -> Snapshot:
+    """`read_snapshot` for a server: a pipe or a device, which could keep it waiting for ever, is refused too."""
+    with suppress(OSError, ValueError):  # what these mean for a person, `read_snapshot` says
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise UsageError(f"{path} is not a regular file.", next_step="Name a text file.")
+    return read_snapshot(path)
 
 
 def read_snapshot(path: Path) -> Snapshot:

@@ -16,7 +16,7 @@ from leanvibe_lsp import __version__
 from leanvibe_lsp.config.settings import Settings, with_options
 from leanvibe_lsp.core.text import Encoding
 from leanvibe_lsp.documents import uris
-from leanvibe_lsp.documents.snapshot import Snapshot, read_snapshot
+from leanvibe_lsp.documents.snapshot import Snapshot, read_regular_file
 from leanvibe_lsp.documents.store import DocumentStore
 from leanvibe_lsp.errors import UsageError
 from leanvibe_lsp.lsp.client import Client
@@ -105,7 +105,7 @@ class LeanVibeServer(LanguageServer):
 
     async def snapshot(self, known: Snapshot | Path) -> Snapshot:
         """The snapshot itself, or the file read from disk beside the event loop. Raises UsageError."""
-        return known if isinstance(known, Snapshot) else await self.beside(lambda: read_snapshot(known))
+        return known if isinstance(known, Snapshot) else await self.beside(lambda: read_regular_file(known))
 
     async def beside(self, work: Callable[[], _T]) -> _T:
         """Run blocking work on our own threads."""

@@ -1,4 +1,4 @@
-"""`leanvibe/ask` through the language server, against the raw library with the same prompt: is anything lost on the way?"""
+"""`leanvibe/ask` through the language server, against the raw library with the same prompt: what is lost on the way?"""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Order:
 
 
 def measure(engine: str, rounds: int) -> list[Figure]:
-    """Two figures for a backend: tokens a second, and seconds to the first token. Each round has a prompt never seen."""
+    """Two figures for a backend: decode speed, and seconds to the first token. Each round has a prompt never seen."""
     raw = {"llama.cpp": raw_llama, "mlx": raw_mlx}[engine]()
     loaded = _loaded()
     server = ServerProcess(server_command("--engine", engine, "--model", "smollm2", "--log-level", "error"))

@@ -93,7 +93,7 @@ def test_spoiled_weights_are_refused(engine: str, name: str, spoil: Spoil, smoll
 
 @pytest.mark.parametrize("tensor", ["ffn_up", "ffn_down", "attn_q", "attn_k", "attn_v", "attn_output"])
 def test_a_swapped_tensor_is_refused(tensor: str, smollm2: Path, tmp_path: Path) -> None:
-    """Even a swap that hardly changes an answer is found: the file says it is SmolLM2, and its digest says it is not."""
+    """Even a swap that hardly changes an answer is found: the header says SmolLM2, the digest says it is not."""
     error = refusal(_swap(tensor)(smollm2, tmp_path / "swapped.gguf"))
     assert isinstance(error, ModelDamaged)
 

@@ -1,8 +1,8 @@
 """Is a file what it says it is? The digest of a known model is checked before its weights are used.
 
-A file is known by the digest recorded when it came, or by its header: metadata and tensor table, without the weights. So a copy of a known
-model that was changed anywhere is found, wherever it lies and whatever it is called. A file that was checked is not read again until it
-changes: a stamp remembers its size, times and inode.
+A file is known by the digest recorded when it came, or by its header: metadata and tensor table, without the weights. So
+a copy of a known model that was changed anywhere is found, wherever it lies and whatever it is called. A file that was
+checked is not read again until it changes: a stamp remembers its size, times and inode.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from leanvibe_lsp.core.cancel import CancelToken
 from leanvibe_lsp.engine.models.formats import Format
 from leanvibe_lsp.engine.models.gguf import read_gguf
 from leanvibe_lsp.engine.models.registry import REGISTRY, Located
-from leanvibe_lsp.errors import ModelDamaged
+from leanvibe_lsp.errors import ModelDamaged, ModelFormatError
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,10 @@ def expected_digest(located: Located) -> str | None:
     """The sha256 the file should have, by its record or by its header; None for a model nobody knows, or a folder."""
     if located.digest is not None or located.format is not Format.GGUF:
         return located.digest
-    size = read_gguf(located.path).data_offset
+    try:
+        size = read_gguf(located.path).data_offset
+    except ModelFormatError:  # cut or changed since it was located: who loads it says so
+        return None
     with located.path.open("rb") as file:
         owner = _HEADERS.get(hashlib.sha256(file.read(size)).hexdigest())
     return dict(REGISTRY[owner].digests).popitem()[1] if owner is not None else None

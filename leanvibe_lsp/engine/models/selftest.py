@@ -67,8 +67,9 @@ KNOWN_ANSWERS: tuple[tuple[str, str], ...] = (
     ("def square(x):\n    return x *", " x"),
 )
 
-# Where real and damaged models lie was measured on SmolLM2-135M (mean 0.89, lowest probe 0.77) and on 51 copies of it with two
-# tensors swapped between layers: tests/e2e/test_selftest.py prints the planted ones. Larger models give higher figures.
+# Measured on SmolLM2-135M (mean 0.89, lowest probe 0.77) and on 51 copies of it with two tensors swapped between layers:
+# 31 came out unverified, 15 degraded, 5 verified (attention tensors of late layers; their digest gives them away). Larger
+# models give higher figures.
 _PASS = 0.2
 _VERIFIED_MEAN = 0.7
 _DEGRADED_MEAN = 0.5
@@ -106,5 +107,5 @@ def _ask(tokenizer: Tokenizer, next_token: NextToken, prompt: str, expected: str
 
 
 def _agrees(token: str, expected: str) -> bool:
-    """Tokenizers cut differently: the token may be the beginning of the answer or go on after it; white space alone is neither."""
+    """Tokenizers cut differently: the token may begin the answer or go on after it; white space alone is neither."""
     return bool(token.strip()) and (expected.startswith(token) or token.startswith(expected))

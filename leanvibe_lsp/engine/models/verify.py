@@ -6,13 +6,12 @@ executed.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.engine.models import cache as store
+from leanvibe_lsp.engine.models.digest import expected_digest, sha256_of
 from leanvibe_lsp.engine.models.formats import Format
 from leanvibe_lsp.engine.models.gguf import read_gguf
 from leanvibe_lsp.engine.models.safetensors_header import read_folder
@@ -22,7 +21,6 @@ from leanvibe_lsp.engine.models.tensor import Problem
 from leanvibe_lsp.errors import ModelFormatError
 
 if TYPE_CHECKING:
-    from pathlib import Path
 
     from leanvibe_lsp.core.cancel import CancelToken
     from leanvibe_lsp.engine.models.registry import Located
@@ -79,7 +77,7 @@ def verify_files(located: Located, *, progress: Callable[[VerifyProgress], None]
         def here(size: int, name: str = file.name, before: int = done) -> None:
             progress(VerifyProgress(name, before + size, total))
 
-        found = _sha256(file, here, cancel)
+        found = sha256_of(file, progress=here, cancel=cancel)
         done += file.stat().st_size
         recorded = expected[file.name]
         digests.append(FileDigest(file.name, found, recorded))
@@ -107,17 +105,5 @@ def _expected_digests(located: Located) -> dict[str, str | None]:
         downloaded = {file.path: file.sha256 for file in manifest.files}
         return {**downloaded, **dict(located.spec.digests)}
     if located.format is Format.GGUF:
-        return {located.path.name: located.digest}
+        return {located.path.name: expected_digest(located)}
     return {file.name: None for file in sorted(located.path.glob("model*.safetensors"))}
-
-
-def _sha256(file: Path, progress: Callable[[int], None], cancel: CancelToken) -> str:
-    digest = hashlib.sha256()
-    done = 0
-    with file.open("rb") as opened:
-        while block := opened.read(limit("download.chunk_bytes")):
-            cancel.check()
-            digest.update(block)
-            done += len(block)
-            progress(done)
-    return digest.hexdigest()

@@ -48,6 +48,7 @@ class Room:
         self.heard: list[AskEvent] = []
 
     async def ask(self, request: AskRequest, *, cancel: CancelToken | None = None, sink: Any = None) -> Answer:
+        """Ask in this room; without a `sink`, what comes is kept in `heard`."""
         return await ask(
             request,
             host=self.host,
@@ -58,9 +59,11 @@ class Room:
 
     @property
     def text(self) -> str:
+        """All deltas joined."""
         return "".join(event.text for event in self.heard if isinstance(event, TextDelta))
 
     def close(self) -> None:
+        """End the engine's thread and the pool."""
         assert self.host.close(WAIT)
         self.workers.shutdown()
 
@@ -142,7 +145,7 @@ async def test_citations_say_what_was_packed(rooms: list[Room]) -> None:
     ],
 )
 async def test_a_bad_request_is_refused_before_anything_is_loaded(rooms: list[Room], request_: AskRequest) -> None:
-    """An empty question, no tokens, a temperature out of range: UsageError with a next step, and the model stays idle."""
+    """An empty question, no tokens, a temperature out of range: UsageError with a next step; nothing is loaded."""
     room = open_room(rooms, MockEngine())
     with pytest.raises(UsageError) as caught:
         await room.ask(request_)

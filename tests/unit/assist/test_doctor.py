@@ -91,7 +91,9 @@ def test_an_unverified_model_is_not_called_pretrained() -> None:
     assert (report.problems[0].what, report.problems[0].next_step) == (BROKEN.message, BROKEN.next_step)
 
 
-async def _examine(engine: Engine, plan: Callable[[CancelToken], Selection], settings: Settings, *, load: bool) -> Report:
+async def _examine(
+    engine: Engine, plan: Callable[[CancelToken], Selection], settings: Settings, *, load: bool
+) -> Report:
     host = EngineHost(plan, lambda _: engine, Scheduler(capacity=2))
     try:
         return await examine(settings, host, load=load)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -19,7 +21,7 @@ def test_version(leanvibe: Leanvibe) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [["ask"], ["doctor"], ["serve"], ["models"], ["models", "list"], ["models", "pull"], ["models", "verify"]],
+    [["ask"], ["doctor"], ["serve"], ["models"]],
 )
 def test_help_has_examples(command: list[str]) -> None:
     """Every command's help exits 0 and shows how it is called."""
@@ -99,7 +101,7 @@ def test_an_interrupt_outside_a_command_is_130(monkeypatch: pytest.MonkeyPatch) 
 def test_a_reader_that_went_away(environment: dict[str, str]) -> None:
     """`leanvibe ask ... | head -0` ends quietly: no traceback, the shell's own code for a broken pipe."""
     done = subprocess.run(
-        ["bash", "-c", 'python -m leanvibe_lsp ask q --engine mock | exec true; echo "${PIPESTATUS[0]}"'],
+        ["bash", "-c", f'{sys.executable} -m leanvibe_lsp ask q --engine mock | exec true; echo "${{PIPESTATUS[0]}}"'],
         capture_output=True,
         text=True,
         timeout=60,
@@ -125,3 +127,18 @@ def test_a_broken_pipe_is_141() -> None:
     )
     assert done.returncode == 141
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full; run on Linux")
+@pytest.mark.parametrize("arguments", ["ask q --engine mock", "ask q --engine mock --json", "--version"])
+def test_a_full_disk(environment: dict[str, str], arguments: str) -> None:
+    """Output that cannot be written is one line and exit code 4, not a traceback."""
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m leanvibe_lsp {arguments} > /dev/full"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment,
+    )
+    assert done.returncode == 4
+    assert done.stderr == "leanvibe: [Errno 28] No space left on device\n"

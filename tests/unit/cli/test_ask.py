@@ -7,10 +7,17 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from leanvibe_lsp import services
+from leanvibe_lsp.assist.answer import AskRequest, TextDelta
+from leanvibe_lsp.cli.app import app
+from leanvibe_lsp.core.cancel import CancelToken
 from leanvibe_lsp.engine.mock import NOTICE, SCRIPT
+from leanvibe_lsp.errors import Cancelled, UsageError
 from tests.unit.cli.conftest import Leanvibe
 
 _ANSWER = NOTICE + "".join(SCRIPT)
@@ -110,7 +117,9 @@ def test_a_bad_environment_variable_is_said_and_not_used(leanvibe: Leanvibe) -> 
     assert leanvibe("ask", "q", LEANVIBE_MODEL="no-such-model").returncode == 3
 
 
-@pytest.mark.parametrize("name", ["x:3", "C:\\work\\a.py", "späß 😀.py", "-dash.py", "a b.py", "[bold]x.py", ":smile:.py"])
+@pytest.mark.parametrize(
+    "name", ["x:3", "C:\\work\\a.py", "späß 😀.py", "-dash.py", "a b.py", "[bold]x.py", ":smile:.py"]
+)
 def test_odd_file_names(leanvibe: Leanvibe, tmp_path: Path, name: str) -> None:
     """A name is a name: a colon, a space, a dash or brackets in it change nothing."""
     (tmp_path / name).write_text("one = 1\ntwo = 2\n", encoding="utf-8")
@@ -218,3 +227,38 @@ def test_an_interrupt_stops_the_engine(environment: dict[str, str], number: sign
     assert "not the whole answer" in said
     assert re.search("leanvibe: Stopped", said)
     assert "Traceback" not in said
+
+
+def test_in_this_process(code: Path) -> None:
+    """The same command without a process of its own: text, facts, JSON and the question from standard input."""
+    runner = CliRunner()
+    plain = runner.invoke(app, ["ask", "q", str(code), "--engine", "mock", "--verbose"])
+    assert (plain.exit_code, plain.stdout) == (0, _ANSWER + "\n")
+    assert "shown: whole file" in plain.stderr
+    read = runner.invoke(app, ["ask", "-", "--engine", "mock", "--json"], input="why?")
+    assert set(json.loads(read.stdout)) == _KEYS
+    bad = runner.invoke(app, ["ask", "-", "--engine", "mock"], input=b"\xff")
+    assert isinstance(bad.exception, UsageError)
+
+
+def test_a_question_that_was_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cancelled comes out, what was shown is called incomplete, and the services are closed."""
+    closed: list[bool] = []
+
+    class Stopped(services.Services):
+        async def ask(self, request: AskRequest, sink: Any, cancel: CancelToken) -> Any:
+            """Say one word and stop."""
+            sink(TextDelta("half", 1))
+            raise Cancelled("Stopped: you interrupted it.")
+
+        def close(self) -> None:
+            """Note it."""
+            closed.append(super().close() is None)
+
+    real = services.create
+    monkeypatch.setattr(services, "create", lambda settings: Stopped(settings, real(settings).host))
+    done = CliRunner().invoke(app, ["ask", "q", "--engine", "mock"])
+    assert isinstance(done.exception, Cancelled)
+    assert done.stdout == "half\n"
+    assert "not the whole answer" in done.stderr
+    assert closed == [True]

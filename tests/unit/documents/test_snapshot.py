@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from leanvibe_lsp.config import limits
-from leanvibe_lsp.documents.snapshot import read_snapshot
+from leanvibe_lsp.documents.snapshot import read_regular_file, read_snapshot
 from leanvibe_lsp.errors import UsageError
 
 
@@ -77,3 +78,15 @@ def test_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.write_bytes(b"x" * 1025)
     with pytest.raises(UsageError, match="larger than 1,024 bytes"):
         read_snapshot(path)
+
+
+def test_a_server_does_not_wait_for_a_pipe(tmp_path: Path) -> None:
+    """A named pipe, which nobody may ever write to, is refused at once; a file is read."""
+    pipe, file = tmp_path / "pipe", tmp_path / "a.py"
+    os.mkfifo(pipe)
+    file.write_text("x = 1")
+    with pytest.raises(UsageError, match="pipe is not a regular file"):
+        read_regular_file(pipe)
+    with pytest.raises(UsageError, match="does not exist"):
+        read_regular_file(tmp_path / "none")
+    assert read_regular_file(file).text == "x = 1"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import sys
 from collections.abc import Callable
@@ -104,7 +103,7 @@ def play(
 
 
 def test_load_gives_the_facts(engine: LlamaEngine) -> None:
-    """Window, memory and tokenizer come from the file; the socket's folder is the user's alone, and gone after close."""
+    """Window, memory and tokenizer come from the file; the socket's folder is the user's alone, gone after close."""
     loaded = engine.load(CancelToken())
     assert loaded.window == 2_048
     assert loaded.memory_bytes == 16 + 2 * 3 * 2 * 8 * 2 * 2_048
@@ -112,7 +111,7 @@ def test_load_gives_the_facts(engine: LlamaEngine) -> None:
     assert loaded.add_bos
     parameters = engine.fake.made[0].parameters  # type: ignore[attr-defined]
     folder = Path(parameters.hostnames[0]).parent
-    assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert len(parameters.api_keys[0]) == 64
     engine.close()
     engine.close()

@@ -10,7 +10,8 @@ from leanvibe_lsp.errors import ModelFormatError
 from tests.support.engines import SpecialTokenizer
 
 CHATML = (
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 PHI3 = (
@@ -105,7 +106,7 @@ _HOSTILE = st.lists(
 
 @given(_HOSTILE, _HOSTILE, st.sampled_from([CHATML, PHI3, REFUSES_SYSTEM]))
 def test_user_text_never_becomes_special(system: str, user: str, template: str) -> None:
-    """Whatever the texts say, the special tokens are those of the same talk with harmless texts, and the texts stand whole."""
+    """The special tokens are those of the same talk with harmless texts, and the texts stand there whole."""
     ids = render(loaded(template), (Message("system", system), Message("user", user)))
     harmless = render(loaded(template), TALK)
     special = set(TOKENIZER.ids.values())

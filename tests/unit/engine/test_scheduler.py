@@ -217,6 +217,25 @@ def test_close_from_the_owner_thread_does_not_wait_for_itself() -> None:
     assert scheduler.close(WAIT)
 
 
+@given(st.lists(st.tuples(st.sampled_from(Priority), st.booleans()), max_size=24))
+def test_the_order_holds_after_cancels(jobs: list[tuple[Priority, bool]]) -> None:
+    """Taking cancelled work out of the middle of the queue leaves the others in order."""
+    scheduler = Scheduler(capacity=64)
+    gate, order = Gate(scheduler), []
+    tokens = [CancelToken() for _ in jobs]
+    futures = [
+        submit(scheduler, lambda rank=rank, number=number: order.append((rank, number)), priority=rank, cancel=token)
+        for number, ((rank, _), token) in enumerate(zip(jobs, tokens, strict=True))
+    ]
+    for token, (_, cancelled) in zip(tokens, jobs, strict=True):
+        if cancelled:
+            token.cancel()
+    gate.open.set()
+    wait(futures, WAIT)
+    assert scheduler.close(WAIT)
+    assert order == sorted((rank, number) for number, (rank, cancelled) in enumerate(jobs) if not cancelled)
+
+
 _STEP = st.sampled_from(["submit", "submit", "submit", "cancel", "give up", "open"])
 
 

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from leanvibe_lsp.core.cancel import CancelToken
+from leanvibe_lsp.engine.models import digest
+from leanvibe_lsp.engine.models.digest import check_digest, expected_digest, sha256_of
+from leanvibe_lsp.engine.models.gguf import read_gguf
+from leanvibe_lsp.engine.models.registry import Located, resolve
+from leanvibe_lsp.errors import Cancelled, ModelDamaged
+from tests.support.gguf import llama_metadata, llama_shapes, write_gguf
+
+
+@pytest.fixture
+def located(tmp_path: Path) -> Located:
+    """A small model of one's own, that nobody knows."""
+    path = write_gguf(tmp_path / "own.gguf", llama_metadata(), llama_shapes())
+    return resolve(str(path), cache=tmp_path)
+
+
+def _digest(located: Located) -> str:
+    return hashlib.sha256(located.path.read_bytes()).hexdigest()
+
+
+def check(located: Located, tmp_path: Path) -> str | None:
+    """Check with the stamps of this test."""
+    return check_digest(located, stamps=tmp_path / "cache" / "digests.json", cancel=CancelToken())
+
+
+def test_an_unknown_model_has_no_digest(located: Located, tmp_path: Path) -> None:
+    """A file that no record and no header names is neither right nor wrong."""
+    assert check(located, tmp_path) is None
+
+
+def test_a_recorded_digest_is_checked(located: Located, tmp_path: Path) -> None:
+    """The file with its recorded digest passes; with another one it is damaged, and the error names both."""
+    right = replace(located, digest=_digest(located))
+    assert check(right, tmp_path) == _digest(located)
+    with pytest.raises(ModelDamaged, match=f"{_digest(located)}.*{'0' * 64}"):
+        check(replace(located, digest="0" * 64), tmp_path)
+
+
+def test_a_checked_file_is_not_read_again(located: Located, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second check reads the stamp, not the file; a touched file is read again."""
+    right = replace(located, digest=_digest(located))
+    check(right, tmp_path)
+    read: list[Path] = []
+
+    def count(path: Path, **_: object) -> str:
+        read.append(path)
+        return _digest(located)
+
+    monkeypatch.setattr(digest, "sha256_of", count)
+    assert check(right, tmp_path) == right.digest
+    assert read == []
+    located.path.touch()
+    check(right, tmp_path)
+    assert read == [located.path]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"a": 1}'])
+def test_broken_stamps_cost_only_time(content: str, located: Located, tmp_path: Path) -> None:
+    """A stamp file of any content is replaced, not believed."""
+    (tmp_path / "cache").mkdir()
+    stamps = tmp_path / "cache" / "digests.json"
+    stamps.write_text(content)
+    assert check(replace(located, digest=_digest(located)), tmp_path) == _digest(located)
+    assert str(located.path) in json.loads(stamps.read_text())
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(located: Located, tmp_path: Path) -> None:
+    """Without a place for stamps the check works all the same."""
+    (tmp_path / "cache").write_text("a file, not a folder")
+    assert check(replace(located, digest=_digest(located)), tmp_path) == _digest(located)
+
+
+def test_a_copy_of_a_known_model_is_known_by_its_header(
+    located: Located, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file with a known model's header must have that model's digest, whatever it is called."""
+    header = located.path.read_bytes()[: read_gguf(located.path).data_offset]
+    monkeypatch.setattr(digest, "_HEADERS", {hashlib.sha256(header).hexdigest(): "smollm2"})
+    assert expected_digest(located) == "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+    with pytest.raises(ModelDamaged):
+        check(located, tmp_path)
+
+
+def test_reading_stops_at_a_cancel(located: Located) -> None:
+    """A cancel ends the reading before the next block."""
+    cancel = CancelToken()
+    cancel.cancel()
+    with pytest.raises(Cancelled):
+        sha256_of(located.path, progress=lambda _: None, cancel=cancel)
