@@ -125,7 +125,7 @@ def _fit(
         ids = render(loaded, messages(question, packed.blocks, history))
         if len(ids) <= room or not packed.blocks:
             return packed, ids
-        budget = min(budget, packed.tokens) - (len(ids) - room) - 8
+        budget = min(budget, packed.tokens) - max(1, len(ids) - room)
 
 
 def _check(request: AskRequest) -> None:
@@ -192,7 +192,7 @@ async def _generate(
 ) -> Answer:
     loop = asyncio.get_running_loop()
     heard = _Heard(sink, cancel)
-    generation = GenerationRequest(prompt.ids, prompt.max_tokens, temperature=request.temperature)
+    generation = GenerationRequest(prompt.ids, prompt.max_tokens, temperature=request.temperature, stop_loops=True)
     submitted = time.monotonic()
 
     def from_engine(event: Chunk | Prefill) -> None:

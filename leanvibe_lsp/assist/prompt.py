@@ -39,12 +39,12 @@ def newest_turns(history: Sequence[Turn], budget: int, count: Callable[[str], in
 
 
 def _body(question: str, blocks: Sequence[Block]) -> str:
-    parts = [f"{block.label} ({block.what}):\n{fenced(block.text)}" for block in blocks]
+    parts = [f"{block.label} ({block.what}):\n{fenced(block.text, block.language)}" for block in blocks]
     return "\n\n".join((*parts, question))
 
 
-def fenced(text: str) -> str:
-    """`text` in a Markdown code fence that nothing inside can close."""
+def fenced(text: str, language: str = "") -> str:
+    """`text` in a Markdown code fence that says its language and that nothing inside can close."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}\n{text.rstrip()}\n{fence}"
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"

@@ -86,17 +86,22 @@ async def _run(request: AskRequest, settings: Settings, *, quiet: bool) -> Answe
     services = create(settings)
     cancel = CancelToken()
     loop = asyncio.get_running_loop()
+    asking = asyncio.ensure_future(services.ask(request, (view := AnswerView(quiet=quiet)).take, cancel))
+
+    def interrupt() -> None:
+        cancel.cancel("you interrupted it")
+        asking.cancel()  # a library that is still loading weights need not be waited for
+
     for number in (signal.SIGINT, signal.SIGTERM):
         try:
-            loop.add_signal_handler(number, cancel.cancel, "you interrupted it")
+            loop.add_signal_handler(number, interrupt)
         except NotImplementedError:  # Windows: KeyboardInterrupt ends asyncio.run, which ends the task
             break
-    view = AnswerView(quiet=quiet)
     try:
         with view:
-            return await services.ask(request, view.take, cancel)
-    except Cancelled:
+            return await asking
+    except (Cancelled, asyncio.CancelledError) as error:
         view.interrupted()
-        raise
+        raise Cancelled(f"Stopped: {cancel.reason}.") from error
     finally:
         services.close()

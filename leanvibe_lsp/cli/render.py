@@ -10,10 +10,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from leanvibe_lsp.assist.answer import Answer, AskEvent, Stage
+from leanvibe_lsp.engine.base import FinishReason
 
 if TYPE_CHECKING:
     from rich.live import Live
     from rich.status import Status
+
+
+_ENDINGS = {
+    FinishReason.LENGTH: "The answer was cut at its longest; ask for more with --max-tokens.",
+    FinishReason.LOOP: "The model began to repeat itself and was stopped; do not trust the end of this answer.",
+}
 
 
 class AnswerView:
@@ -24,6 +31,7 @@ class AnswerView:
         self._quiet = quiet or sys.stdout is None
         self._markdown = not self._quiet and sys.stdout.isatty()
         self._text = ""
+        self._printed = 0  # characters of the text that stand on the terminal for good
         self._status: Status | None = None
         self._live: Live | None = None
 
@@ -80,9 +88,33 @@ class AnswerView:
         from rich.markdown import Markdown
 
         if self._live is None:
-            self._live = Live(refresh_per_second=12, vertical_overflow="visible")
+            # A live area taller than the terminal cannot be drawn over, and would be repeated in the scrollback: what
+            # is finished is printed for good, and of the rest only what fits is shown until it is finished too.
+            self._live = Live(refresh_per_second=12, vertical_overflow="ellipsis")
             self._live.start()
-        self._live.update(Markdown(self._text))
+        shown = self._printed + finished_length(self._text[self._printed :])
+        if shown > self._printed:
+            self._live.update("")
+            self._live.console.print(Markdown(self._text[self._printed : shown]))
+            self._live.console.print()
+            self._printed = shown
+        self._live.update(Markdown(self._text[shown:]))
+
+
+def finished_length(text: str) -> int:
+    """How much of the beginning of a Markdown text is whole blocks that no further text can change.
+
+    A block ends at a blank line outside a fence when the next line is neither indented nor an item of a list.
+    """
+    at, finished, fenced, blank = 0, 0, False, False
+    for line in text.splitlines(keepends=True):
+        if not fenced and blank and line.strip() and line[0] not in " \t-*+>0123456789":
+            finished = at
+        if line.lstrip().startswith(("```", "~~~")):
+            fenced = not fenced
+        blank = not line.strip()
+        at += len(line)
+    return finished
 
 
 def show_footer(answer: Answer) -> None:
@@ -97,8 +129,9 @@ def show_footer(answer: Answer) -> None:
         f"first token {timing.first_token_seconds:.2f} s",
         f"{timing.tokens_per_second:.0f} tok/s",
     )
-    ending = "" if answer.finish_reason == "stop" else f" · ended by {answer.finish_reason}"
-    _stderr(" · ".join(parts) + ending)
+    _stderr(" · ".join(parts))
+    if answer.finish_reason in _ENDINGS:
+        _stderr(_ENDINGS[answer.finish_reason])
 
 
 def show_context(answer: Answer) -> None:

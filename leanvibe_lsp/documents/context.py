@@ -36,6 +36,7 @@ class Block:
     end_line: int
     text: str
     what: str
+    language: str = ""  # as `grammars.language_of` names it; "" when it is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +272,8 @@ def _block(sheet: Sheet, group: list[Piece]) -> Block:
     names = list(dict.fromkeys(piece.what for piece in group))
     what = names[0] if len(names) == 1 else f"{', '.join(names[:3])}{' and more' if len(names) > 3 else ''}"
     label = f"{_name(sheet.snapshot)} {_lines(start, end)}"
-    return Block(sheet.snapshot.uri, label, start, end, sheet.joined(group), what)
+    language = language_of(sheet.snapshot.language_id, sheet.snapshot.path) or ""
+    return Block(sheet.snapshot.uri, label, start, end, sheet.joined(group), what, language)
 
 
 def _shortened(sentences: list[str]) -> tuple[str, ...]:

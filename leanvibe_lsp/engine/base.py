@@ -20,6 +20,7 @@ class FinishReason(StrEnum):
 
     STOP = "stop"  # the model said it was done, or a stop string came
     LENGTH = "length"  # max_tokens were made, or the window is full
+    LOOP = "loop"  # the model said the same over and over
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +57,17 @@ Sink = Callable[[Event], None]
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """What to generate. `top_logprobs` is how many alternatives each chunk carries (0 to 20)."""
+    """What to generate. `top_logprobs` is how many alternatives each chunk carries (0 to 20).
+
+    `stop_loops` ends a text that began to repeat itself (`streaming.repeats`), with the reason LOOP.
+    """
 
     prompt: tuple[int, ...]
     max_tokens: int
     temperature: float = 0.0
     top_logprobs: int = 0
     stop: tuple[str, ...] = ()
+    stop_loops: bool = False
     seed: int = 0
 
 

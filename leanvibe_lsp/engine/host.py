@@ -6,6 +6,7 @@ request: the person may have pulled the model meanwhile.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from leanvibe_lsp.engine.models.selftest import State, Verdict, run_selftest
 from leanvibe_lsp.engine.scheduler import Priority, Scheduler
 from leanvibe_lsp.engine.select import Selection
 from leanvibe_lsp.errors import Cancelled, EngineError, LeanVibeError, ModelUnverified
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,16 @@ class EngineHost:
             if engine is None:
                 raise EngineError("The model was unloaded.", next_step="Ask again.")
             begin = time.monotonic()
-            finished = engine.generate(request, sink, cancel, deadline)
+            try:
+                finished = engine.generate(request, sink, cancel, deadline)
+            except LeanVibeError:
+                raise
+            except Exception as error:
+                log.exception("the engine failed")
+                raise EngineError(
+                    f"The engine failed: {type(error).__name__}: {error}.",
+                    next_step="Ask again; if it happens again, run `leanvibe doctor`.",
+                ) from error
             self._note_inference(finished, time.monotonic() - begin)
             return finished
 

@@ -124,8 +124,8 @@ class LlamaEngine:
 def _wait_without_spinning() -> None:
     """Let idle threads of llama.cpp sleep; read by OpenMP once, when llama.cpp is loaded.
 
-    Spinning costs most of the speed on a machine that also compiles or runs tests: on 2 busy cores, 29 against 110 prompt
-    tokens a second.
+    Spinning costs most of the speed on a machine that also compiles or runs tests: on 2 busy cores, 29 against 110
+    prompt tokens a second.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
@@ -156,7 +156,7 @@ class _Run:
         self._sink = sink
         self._stopped = stopped
         self._stop_ids = stop_ids
-        self._assembler = TextAssembler(request.stop)
+        self._assembler = TextAssembler(request.stop, stop_loops=request.stop_loops)
         self._texts: list[str] = []
         self._tokens = 0
         self._cached = 0
@@ -189,11 +189,10 @@ class _Run:
             self._token(entry)
         if choice["finish_reason"] is not None:
             self._end(event, str(choice["finish_reason"]))
-        if self._assembler.stopped:
-            self._reason = FinishReason.STOP
+        if self._assembler.stopped or self._assembler.looping:
+            self._reason = FinishReason.STOP if self._assembler.stopped else FinishReason.LOOP
             self.complete = True
-            return True
-        return False
+        return self.complete
 
     def _token(self, entry: dict[str, Any]) -> None:
         if self._first is None:

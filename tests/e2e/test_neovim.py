@@ -38,7 +38,7 @@ LONG = "LeanVibeAsk Explain this file line by line, in great detail, and then wr
 REAL = (SERVER, "--model", "smollm2")
 MOCK = (SERVER, "--engine", "mock")
 
-BRIEF = "LeanVibeAsk Write a docstring with an example."  # 70 tokens of SmolLM2's
+BRIEF = "LeanVibeAsk What does add do? Answer in three sentences."  # 127 tokens of SmolLM2
 Drive = Callable[..., dict[str, Any]]
 
 pytestmark = [
@@ -175,6 +175,7 @@ def test_a_new_question_takes_the_place_of_the_running_one(drive: Drive) -> None
     facts = drive("asked_twice", cmd=REAL, command=LONG, second=BRIEF)
     assert [outcome["outcome"] for outcome in facts["outcomes"]] == ["cancelled", "answered"]
     assert facts["final"]["text"] == facts["outcomes"][1]["result"]["answer"]
+    assert not facts["mixed"]
     assert facts["floats"] == 1
 
 

@@ -133,7 +133,7 @@ class _Run:
         self._sink = sink
         self._cancel = cancel
         self._deadline = deadline
-        self._assembler = TextAssembler(request.stop)
+        self._assembler = TextAssembler(request.stop, stop_loops=request.stop_loops)
         self._texts: list[str] = []
 
     def finish(self) -> Finished:
@@ -158,6 +158,9 @@ class _Run:
                 self._emit(Prefill(done=len(request.prompt), total=len(request.prompt), cached=cached))
             if self._take(sample):
                 reason = FinishReason.STOP
+                break
+            if self._assembler.looping:
+                reason = FinishReason.LOOP
                 break
         self._texts.append(self._assembler.finish())
         return Finished(

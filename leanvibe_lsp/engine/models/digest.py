@@ -1,8 +1,8 @@
 """Is a file what it says it is? The digest of a known model is checked before its weights are used.
 
-A file is known by the digest recorded when it came, or by its header: metadata and tensor table, without the weights. So
-a copy of a known model that was changed anywhere is found, wherever it lies and whatever it is called. A file that was
-checked is not read again until it changes: a stamp remembers its size, times and inode.
+A file is known by the digest recorded when it came, or by its header: metadata and tensor table, without the weights.
+So a copy of a known model that was changed anywhere is found, wherever it lies and whatever it is called. A file that
+was checked is not read again until it changes: a stamp remembers its size, times and inode.
 """
 
 from __future__ import annotations

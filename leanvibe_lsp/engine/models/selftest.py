@@ -67,8 +67,8 @@ KNOWN_ANSWERS: tuple[tuple[str, str], ...] = (
     ("def square(x):\n    return x *", " x"),
 )
 
-# Measured on SmolLM2-135M (mean 0.89, lowest probe 0.77) and on 51 copies of it with two tensors swapped between layers:
-# 31 came out unverified, 15 degraded, 5 verified (attention tensors of late layers; their digest gives them away). Larger
+# Measured on SmolLM2-135M (mean 0.89, lowest 0.77) and on 51 copies of it with two tensors swapped between layers:
+# 31 came out unverified, 15 degraded, 5 verified (attention in late layers; their digest gives them away). Larger
 # models give higher figures.
 _PASS = 0.2
 _VERIFIED_MEAN = 0.7

@@ -21,7 +21,6 @@ from leanvibe_lsp.engine.models.tensor import Problem
 from leanvibe_lsp.errors import ModelFormatError
 
 if TYPE_CHECKING:
-
     from leanvibe_lsp.core.cancel import CancelToken
     from leanvibe_lsp.engine.models.registry import Located
 

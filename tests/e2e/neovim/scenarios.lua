@@ -135,20 +135,28 @@ function M.cancelled_by_progress(driver)
   return { outcomes = outcomes, final = settled(driver) }
 end
 
+--- Ask again while the first answer is being written; a late piece of the first arrives after that.
 function M.asked_twice(driver)
-  driver.attach()
-  local outcomes = driver.outcomes()
+  local client = driver.attach()
+  local outcomes, sent = driver.outcomes(), driver.record(client)
   vim.cmd(driver.input.command)
   wait_for_text(driver)
   vim.cmd.wincmd("p")
   vim.cmd(driver.input.second)
+  local late = { token = sent[1].params.partialResultToken, value = "LATE" }
+  client.handlers["$/progress"](nil, late, { method = "$/progress", client_id = client.id })
+  local states = {}
   driver.wait("the second answer", function()
+    table.insert(states, (driver.seen() or {}).text)
     return outcomes[2]
   end)
   local floats = vim.tbl_filter(function(win)
     return vim.api.nvim_win_get_config(win).relative ~= ""
   end, vim.api.nvim_list_wins())
-  return { outcomes = outcomes, final = settled(driver), floats = #floats }
+  local mixed = vim.iter(states):any(function(text)
+    return text:find("LATE", 1, true) ~= nil
+  end)
+  return { outcomes = outcomes, final = settled(driver), floats = #floats, mixed = mixed }
 end
 
 function M.follow_up(driver)

@@ -57,3 +57,13 @@ def test_broken_is_2(leanvibe: Leanvibe) -> None:
     assert "broken: The model phi3 is not downloaded." in done.stdout
     assert "next step: Run `leanvibe models pull phi3`." in done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_in_this_process() -> None:
+    """The mock: degraded in both forms, with the problem and what to do."""
+    runner = CliRunner()
+    shown = runner.invoke(app, ["doctor", "--engine", "mock"])
+    assert shown.exit_code == 1
+    assert "degraded: The mock engine answers" in shown.stdout
+    assert "next step: Leave out `--engine mock`." in shown.stdout
+    assert json.loads(runner.invoke(app, ["doctor", "--engine", "mock", "--json"]).stdout)["model"] == "mock"

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import io
+import os
+import re
+import subprocess
 import sys
 
 import pytest
 
 from leanvibe_lsp.assist.answer import Answer, AnswerTiming, Citation, Confidence, Stage, TextDelta
-from leanvibe_lsp.cli.render import AnswerView, show_context, show_footer
+from leanvibe_lsp.cli.render import AnswerView, finished_length, show_context, show_footer
 from leanvibe_lsp.engine.base import FinishReason, Usage
 
 
@@ -107,3 +110,73 @@ def test_the_context(capsys: pytest.CaptureFixture[str]) -> None:
     )
     show_context(answer())
     assert "shown: the question alone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("finished", "open_"),
+    [
+        ("", "one paragraph"),
+        ("", "one paragraph\n\n"),
+        ("one\n\n", "two"),
+        ("one\n\ntwo\n\n", "three\nmore"),
+        ("", "```\na\n\nb"),
+        ("```\na\n\nb\n```\n\n", "after"),
+        ("", "- a\n\n- b\n\n  more of b"),
+        ("", "1. a\n\n2. b"),
+        ("one\n\n", "```py\nx\n\ny"),
+    ],
+)
+def test_what_is_finished(finished: str, open_: str) -> None:
+    """Blocks are finished when a new one has begun; an open fence or list is not."""
+    assert finished_length(finished + open_) == len(finished)
+
+
+_TALL = """
+import sys
+from leanvibe_lsp import services
+from leanvibe_lsp.cli.app import main
+from leanvibe_lsp.engine.mock import MockEngine
+services.build_engine = lambda selection: MockEngine(tuple(f"row{i:03}x\\n\\n" for i in range(60)), pause=0.02)
+sys.argv[1:] = ["ask", "q", "--engine", "mock"]
+main()
+"""
+
+
+def _screen(stream: str, height: int) -> list[str]:
+    """All rows a terminal of `height` rows ends with, its scrollback included: it moves up only on the screen."""
+    rows, row = [""], 0
+    for piece in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", stream):
+        if piece == "\n":
+            row += 1
+            rows += [""] * (row + 1 - len(rows))
+        elif piece.startswith("\x1b") and piece.endswith("A"):
+            row = max(row - int(piece[2:-1] or 1), len(rows) - height, 0)
+        elif piece.startswith("\x1b") and piece.endswith("K"):
+            rows[row] = ""
+        elif piece != "\r" and not piece.startswith("\x1b"):
+            rows[row] = piece
+    return rows
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal; run on Linux or macOS")
+def test_an_answer_taller_than_the_terminal_is_shown_once() -> None:
+    """Streamed into a real terminal of 12 rows, each of 60 paragraphs stands there once, in order."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 12, 80, 0, 0))
+    stream = b""
+    with subprocess.Popen([sys.executable, "-c", _TALL], stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        try:
+            while data := os.read(ours, 1 << 16):
+                stream += data
+        except OSError:  # Linux says that the other side is gone
+            pass
+    os.close(ours)
+    assert process.returncode == 0
+    found = re.findall(r"row(\d+)x", "\n".join(_screen(stream.decode(), 12)))
+    assert found == [f"{number:03}" for number in range(60)]

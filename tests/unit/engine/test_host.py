@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
-from leanvibe_lsp.engine.base import Chunk, Engine, Event, GenerationRequest
+from leanvibe_lsp.engine.base import Chunk, Engine, Event, Finished, GenerationRequest
 from leanvibe_lsp.engine.host import EngineHost, Ready
 from leanvibe_lsp.engine.models.selftest import State
 from leanvibe_lsp.engine.scheduler import Priority, Scheduler
@@ -200,3 +200,20 @@ def test_call_runs_on_the_engine_thread(make_host: MakeHost) -> None:
         deadline=Deadline.never(),
     )
     assert future.result(WAIT) == ("leanvibe-engine", 0)
+
+
+def test_an_unexpected_failure_has_a_name(make_host: Callable[..., EngineHost]) -> None:
+    """An exception that nobody foresaw inside an engine becomes an EngineError that says what it was."""
+
+    class Broken(KnowingEngine):
+        def generate(self, request: GenerationRequest, *rest: Any) -> Finished:
+            if request is _REQUEST:
+                raise ZeroDivisionError("division by zero")
+            return super().generate(request, *rest)
+
+    host = make_host(Broken())
+    future = host.generate(
+        _REQUEST, lambda _: None, priority=Priority.QUESTION, cancel=CancelToken(), deadline=Deadline.never()
+    )
+    with pytest.raises(EngineError, match="ZeroDivisionError: division by zero"):
+        future.result(WAIT)

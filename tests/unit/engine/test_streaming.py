@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from leanvibe_lsp.engine.streaming import TextAssembler
+from leanvibe_lsp.engine.streaming import TextAssembler, repeats
 
 NARROW = st.text(alphabet="abé🙂\n", max_size=30)  # few letters, so that stop strings do occur
 STOPS = st.lists(st.text(alphabet="abé🙂\n", max_size=4), max_size=3).map(tuple)
@@ -88,3 +89,41 @@ def test_nothing_after_a_stop() -> None:
     assert assembler.stopped
     assert assembler.push(b"c") == ""
     assert assembler.finish() == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a" * 300, True),
+        ("Once upon a time. " + "lsp." * 60, True),
+        ("It is a wrapper. " * 12, True),
+        ("It is a wrapper. " * 4, False),
+        ("The module is designed to be lightweight, and asks and answers questions about code.\n\n" * 3, True),
+        ("The module is designed to be lightweight, and asks and answers questions about code.\n\n" * 2, False),
+        ("".join(f"item {number}, " for number in range(60)), False),
+        ("word " * 60 + "and then something else", False),
+        ("| a | b |\n|---|---|\n" + "".join(f"| {n} | {n * n} |\n" for n in range(40)), False),
+        ("", False),
+    ],
+)
+def test_a_loop_is_what_repeats_exactly_and_long(text: str, expected: bool) -> None:
+    """Three equal pieces and 200 characters at the end are a loop; lists, tables and short repetitions are none."""
+    assert repeats(text) is expected
+
+
+@given(st.text(min_size=1, max_size=40), st.text(max_size=30))
+def test_any_piece_said_often_enough_is_a_loop(piece: str, before: str) -> None:
+    """Whatever the piece, and whatever came before: 200 characters and 3 times are enough."""
+    assert repeats(before + piece * max(3, -(-200 // len(piece)))) is True
+
+
+def test_the_assembler_says_when_a_text_loops() -> None:
+    """Pushed token by token, a loop is seen in time and takes nothing back; without `stop_loops` nobody looks."""
+    watching, blind = TextAssembler(stop_loops=True), TextAssembler()
+    said = ""
+    for _ in range(100):
+        if watching.looping:
+            break
+        said += watching.push(b" lsp")
+        blind.push(b" lsp")
+    assert (len(said), watching.looping, blind.looping) == (256, True, False)

@@ -73,11 +73,11 @@ local function summary(result)
     local kind = confidence.calibrated and "calibrated" or "raw"
     table.insert(parts, ("confidence %.2f %s"):format(confidence.value, kind))
   end
-  if result.timing then
-    table.insert(parts, ("%.0f tok/s"):format(result.timing.tokensPerSecond))
-  end
   if result.finishReason == "length" then
     table.insert(parts, "cut at its limit")
+  end
+  if result.timing then
+    table.insert(parts, ("%.0f tok/s"):format(result.timing.tokensPerSecond))
   end
   return parts
 end
