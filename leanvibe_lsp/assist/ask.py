@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from leanvibe_lsp.assist.answer import (
     Answer,
@@ -16,14 +16,14 @@ from leanvibe_lsp.assist.answer import (
     Citation,
     Confidence,
     Stage,
-    TextDelta,
     Turn,
 )
+from leanvibe_lsp.assist.hearing import Hearing
 from leanvibe_lsp.assist.prompt import messages, newest_turns
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
 from leanvibe_lsp.documents.context import Packed, pack
-from leanvibe_lsp.engine.base import Chunk, Event, Finished, GenerationRequest, Loaded, Prefill
+from leanvibe_lsp.engine.base import GenerationRequest, Loaded
 from leanvibe_lsp.engine.confidence import mean_token_probability
 from leanvibe_lsp.engine.host import EngineHost, Ready
 from leanvibe_lsp.engine.prompts import render
@@ -137,49 +137,6 @@ def _check(request: AskRequest) -> None:
         raise UsageError(f"The temperature {request.temperature} is not between 0 and 2.", next_step="0 is exact.")
 
 
-@dataclass(slots=True)
-class _Heard:
-    """What the engine said so far, kept on the event loop's thread."""
-
-    sink: AskSink
-    cancel: CancelToken
-    failure: Exception | None = None
-    closed: bool = False
-    started: float | None = None
-    first: float | None = None
-    sent: int = 0
-    logprobs: list[float] = field(default_factory=list)
-
-    def take(self, event: Event) -> None:
-        """Hear one event. A sink that fails stops the engine, and its error becomes the question's."""
-        if self.closed:
-            return
-        try:
-            self._take(event)
-        except Exception as error:  # noqa: BLE001 - raised again by `_generate`
-            self.failure, self.closed = error, True
-            self.cancel.cancel("nobody listens")
-
-    def _take(self, event: Event) -> None:
-        now = time.monotonic()
-        if self.started is None:
-            self.started = now
-        if isinstance(event, Prefill):
-            self.sink(Stage("reading prompt", round(100 * event.done / max(1, event.total))))
-            return
-        self.first = self.first if self.first is not None else now
-        self.logprobs.append(event.logprob)
-        self._send(event.text)
-
-    def end(self, finished: Finished) -> None:
-        self._send(finished.text[self.sent :])
-
-    def _send(self, text: str) -> None:
-        if text:
-            self.sent += len(text)
-            self.sink(TextDelta(text, len(self.logprobs)))
-
-
 async def _generate(
     request: AskRequest,
     prompt: Prompt,
@@ -190,40 +147,33 @@ async def _generate(
     deadline: Deadline,
     begin: float,
 ) -> Answer:
-    loop = asyncio.get_running_loop()
-    heard = _Heard(sink, cancel)
+    hearing = Hearing(sink, cancel, asyncio.get_running_loop())
     generation = GenerationRequest(prompt.ids, prompt.max_tokens, temperature=request.temperature, stop_loops=True)
     submitted = time.monotonic()
-
-    def from_engine(event: Chunk | Prefill) -> None:
-        loop.call_soon_threadsafe(heard.take, event)
-
     try:
         finished = await asyncio.wrap_future(
-            host.generate(generation, from_engine, priority=Priority.QUESTION, cancel=cancel, deadline=deadline)
+            host.generate(generation, hearing.hear, priority=Priority.QUESTION, cancel=cancel, deadline=deadline)
         )
+        hearing.finish(finished)
     except Cancelled:
-        if heard.failure is not None:
-            raise heard.failure from None
+        if hearing.failure is not None:
+            raise hearing.failure from None
         raise
     finally:
-        heard.closed = True  # nothing is said after the end, even when this task was cancelled and the engine runs on
-    if heard.failure is not None:
-        raise heard.failure
-    heard.end(finished)
+        hearing.close()
     end = time.monotonic()
     return Answer(
         answer=finished.text,
         tier="model",
         model=ready.model,
         backend=ready.selection.backend,
-        confidence=Confidence(mean_token_probability(heard.logprobs), "mean-token-probability", calibrated=False),
+        confidence=Confidence(mean_token_probability(hearing.logprobs), "mean-token-probability", calibrated=False),
         citations=_citations(prompt.packed),
         omitted=prompt.omitted,
         usage=finished.usage,
         timing=AnswerTiming(
-            queued_seconds=(heard.started or end) - submitted,
-            first_token_seconds=(heard.first or end) - begin,
+            queued_seconds=(hearing.started or end) - submitted,
+            first_token_seconds=(hearing.first or end) - begin,
             total_seconds=end - begin,
             tokens_per_second=finished.timing.tokens_per_second(finished.usage.completion_tokens),
         ),

@@ -16,7 +16,7 @@ from typing import Any
 
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
-from leanvibe_lsp.engine.base import Alternative, Chunk, Engine, Finished, GenerationRequest, Loaded, Sink
+from leanvibe_lsp.engine.base import Alternative, Chunk, Engine, Finished, GenerationRequest, Loaded, Prefill, Sink
 from leanvibe_lsp.engine.models.selftest import State, Verdict, run_selftest
 from leanvibe_lsp.engine.scheduler import Priority, Scheduler
 from leanvibe_lsp.engine.select import Selection
@@ -103,6 +103,7 @@ class EngineHost:
             engine = self._engine
             if engine is None:
                 raise EngineError("The model was unloaded.", next_step="Ask again.")
+            sink(Prefill(done=0, total=len(request.prompt), cached=0))  # the wait in the queue is over
             begin = time.monotonic()
             try:
                 finished = engine.generate(request, sink, cancel, deadline)

@@ -11,7 +11,7 @@ from lsprotocol import types
 from leanvibe_lsp.assist.answer_json import answer_json
 from leanvibe_lsp.documents.snapshot import Snapshot
 from leanvibe_lsp.errors import UsageError
-from leanvibe_lsp.lsp.asking import AskParams, DocumentParam, RangeParam, WireModel, ask, document_at_entry
+from leanvibe_lsp.lsp.asking import AskParams, DocumentParam, RangeParam, Token, WireModel, ask, document_at_entry
 
 if TYPE_CHECKING:
     from leanvibe_lsp.lsp.server import LeanVibeServer
@@ -21,10 +21,14 @@ QUESTION = "Explain what this code does."
 
 
 class ExplainParam(WireModel):
-    """The one argument of `leanvibe.explain`; without a range it is about the whole document."""
+    """The one argument of `leanvibe.explain`; without a range it is about the whole document.
+
+    LSP gives a command no token for partial results, so one may come here.
+    """
 
     uri: str
     range: RangeParam | None = None
+    partial_result_token: Token | None = None
 
 
 def register(ls: LeanVibeServer) -> None:
@@ -51,13 +55,14 @@ def on_explain(ls: LeanVibeServer, params: types.ExecuteCommandParams) -> Awaita
         textDocument=DocumentParam(uri=place.uri),
         range=place.range,
         workDoneToken=params.work_done_token,
+        partialResultToken=place.partial_result_token,
     )
     return _explain(ls, request, document_at_entry(ls, request))
 
 
 async def _explain(ls: LeanVibeServer, request: AskParams, known: Snapshot | Path | None) -> dict[str, object]:
     answer = await ask(ls, request, known)
-    # A client that can open documents has a better place for a long text than a message box.
-    if not ls.client.can("window.show_document.support"):
+    # A client that streams, or can open documents, has a better place for a long text than a message box.
+    if request.partial_result_token is None and not ls.client.can("window.show_document.support"):
         ls.client.show(types.MessageType.Info, answer.answer)
     return answer_json(answer)

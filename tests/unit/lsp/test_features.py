@@ -126,6 +126,16 @@ async def test_explain_asks_about_the_range_and_shows(session: Any) -> None:
     assert (await session.method("window/showMessage"))["params"] == {"type": 3, "message": "The answer."}
 
 
+async def test_explain_streams_to_a_token(session: Any) -> None:
+    """A token in the argument gets the text as it comes, and no message box repeats it."""
+    session.open(TEXT)
+    argument = {"uri": URI, "range": RANGE, "partialResultToken": "t"}
+    reply = await session.call("workspace/executeCommand", {"command": "leanvibe.explain", "arguments": [argument]})
+    pieces = [m["params"]["value"] for m in session.sent if m.get("method") == "$/progress"]
+    assert "".join(pieces) == reply["result"]["answer"]
+    assert not [m for m in session.sent if m.get("method") == "window/showMessage"]
+
+
 async def test_explain_only_returns_where_the_client_can_show(new_session: Any) -> None:
     """A client with window.showDocument shows the answer itself."""
     await new_session.initialize({"window": {"showDocument": {"support": True}}})

@@ -73,7 +73,9 @@ local function summary(result)
     local kind = confidence.calibrated and "calibrated" or "raw"
     table.insert(parts, ("confidence %.2f %s"):format(confidence.value, kind))
   end
-  if result.finishReason == "length" then
+  if result.finishReason == "loop" then
+    table.insert(parts, 1, "stopped: it repeats itself")
+  elseif result.finishReason == "length" then
     table.insert(parts, "cut at its limit")
   end
   if result.timing then
