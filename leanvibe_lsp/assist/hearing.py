@@ -33,7 +33,8 @@ class Hearing:
         self._cancel = cancel
         self._loop = loop
         self._clock = clock
-        self._interval = 1 / limit("stream.updates_per_second")
+        # A little slower than a client may be told, so that what is handed over can be sent on without another wait.
+        self._interval = 1.25 / limit("stream.updates_per_second")
         self._lock = threading.Lock()
         self._pending: list[Event] = []
         self._next_at = 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,8 @@ def smollm2() -> Path:
     return resolve("smollm2", cache=Path("/nonexistent")).path
 
 
-def raw_llama() -> Generate:
-    """xllamacpp with its own defaults, greedy, no probabilities asked for."""
+def raw_llama() -> dict[str, Generate]:
+    """xllamacpp with its own defaults, greedy: asked for token probabilities, as the product does, and not."""
     import xllamacpp
 
     parameters = xllamacpp.CommonParams()
@@ -40,7 +41,7 @@ def raw_llama() -> Generate:
     parameters.verbosity = -1
     server = xllamacpp.Server(parameters)
 
-    def generate(prompt: tuple[int, ...], max_tokens: int) -> RawRun:
+    def generate(prompt: tuple[int, ...], max_tokens: int, *, probabilities: int) -> RawRun:
         stamps: list[float] = []
 
         def on_event(event: dict[str, Any]) -> bool:
@@ -48,15 +49,18 @@ def raw_llama() -> Generate:
                 stamps.append(time.perf_counter())
             return False
 
-        begin = time.perf_counter()
         request = {"prompt": list(prompt), "n_predict": max_tokens, "temperature": 0, "stream": True}
-        server.handle_completions(request, on_event)
+        begin = time.perf_counter()
+        server.handle_completions({**request, "n_probs": probabilities}, on_event)
         return _run(begin, stamps)
 
-    return generate
+    return {
+        "xllamacpp, probabilities": partial(generate, probabilities=1),
+        "xllamacpp, none": partial(generate, probabilities=0),
+    }
 
 
-def raw_mlx() -> Generate:
+def raw_mlx() -> dict[str, Generate]:
     """mlx_lm's own generation loop on the same weights, greedy."""
     from leanvibe_lsp.engine.local.load import load_weights
     from leanvibe_lsp.engine.models.tokenizer import load_tokenizer
@@ -77,7 +81,7 @@ def raw_mlx() -> Generate:
                 break
         return _run(begin, stamps)
 
-    return generate
+    return {"mlx_lm.generate_step": generate}
 
 
 def _run(begin: float, stamps: list[float]) -> RawRun:
