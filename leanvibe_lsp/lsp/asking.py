@@ -108,8 +108,13 @@ async def ask(ls: LeanVibeServer, params: AskParams, known: Snapshot | Path | No
     return answer
 
 
-def document_at_entry(ls: LeanVibeServer, params: AskParams) -> Snapshot | Path | None:
-    """The document a request is about, frozen before the next message is looked at. Raises UsageError."""
+def at_entry(ls: LeanVibeServer, params: AskParams) -> Snapshot | Path | None:
+    """The document a request is about, frozen before the next message is looked at. Raises UsageError.
+
+    From here on a cancel of the client's progress token reaches the request, also one that comes before `begin`.
+    """
+    if params.work_done_token is not None:
+        ls.protocol.requests.bind_progress(tasks.current(), params.work_done_token)
     if params.text_document is None:
         if params.range is not None or params.position is not None:
             raise UsageError("textDocument: needed when there is a range or a position.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from leanvibe_lsp.assist.answer_json import answer_json
 from leanvibe_lsp.documents.snapshot import Snapshot
-from leanvibe_lsp.lsp.asking import AskParams, ask, document_at_entry
+from leanvibe_lsp.lsp.asking import AskParams, ask, at_entry
 
 if TYPE_CHECKING:
     from leanvibe_lsp.lsp.server import LeanVibeServer
@@ -24,7 +24,7 @@ def register(ls: LeanVibeServer) -> None:
 
 def on_ask(ls: LeanVibeServer, params: AskParams) -> Awaitable[dict[str, object]]:
     """The answer as JSON; see `answer_json`."""
-    return _answer(ls, params, document_at_entry(ls, params))
+    return _answer(ls, params, at_entry(ls, params))
 
 
 async def _answer(ls: LeanVibeServer, params: AskParams, known: Snapshot | Path | None) -> dict[str, object]:

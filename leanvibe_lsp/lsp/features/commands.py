@@ -11,7 +11,7 @@ from lsprotocol import types
 from leanvibe_lsp.assist.answer_json import answer_json
 from leanvibe_lsp.documents.snapshot import Snapshot
 from leanvibe_lsp.errors import UsageError
-from leanvibe_lsp.lsp.asking import AskParams, DocumentParam, RangeParam, Token, WireModel, ask, document_at_entry
+from leanvibe_lsp.lsp.asking import AskParams, DocumentParam, RangeParam, Token, WireModel, ask, at_entry
 
 if TYPE_CHECKING:
     from leanvibe_lsp.lsp.server import LeanVibeServer
@@ -57,7 +57,7 @@ def on_explain(ls: LeanVibeServer, params: types.ExecuteCommandParams) -> Awaita
         workDoneToken=params.work_done_token,
         partialResultToken=place.partial_result_token,
     )
-    return _explain(ls, request, document_at_entry(ls, request))
+    return _explain(ls, request, at_entry(ls, request))
 
 
 async def _explain(ls: LeanVibeServer, request: AskParams, known: Snapshot | Path | None) -> dict[str, object]:

@@ -244,3 +244,12 @@ def test_answer_json_has_every_field() -> None:
         "timing": {"queuedSeconds": 0.1, "firstTokenSeconds": 0.2, "totalSeconds": 0.3, "tokensPerSecond": 40.0},
         "finishReason": "stop",
     }
+
+
+async def test_a_progress_cancel_before_begin_counts(new_session: Any) -> None:
+    """A client may cancel its own token at once: the request ends as cancelled, with one reply."""
+    await new_session.initialize({})
+    request = new_session.request("leanvibe/ask", {"question": "why?", "workDoneToken": "mine"})
+    new_session.notify("window/workDoneProgress/cancel", {"token": "mine"})
+    reply = await new_session.wait_for(lambda m: m.get("id") == request)
+    assert reply["error"]["code"] == -32800
