@@ -97,7 +97,9 @@ def test_the_footer(capsys: pytest.CaptureFixture[str]) -> None:
         "100 + 20 tokens, 40 cached · first token 0.25 s · 33 tok/s\n"
     )
     show_footer(answer(FinishReason.LENGTH))
-    assert "ended by length" in capsys.readouterr().err
+    assert "The answer was cut at its longest" in capsys.readouterr().err
+    show_footer(answer(FinishReason.LOOP))
+    assert "began to repeat itself" in capsys.readouterr().err
 
 
 def test_the_context(capsys: pytest.CaptureFixture[str]) -> None:
