@@ -22,7 +22,17 @@ SYSTEM = (
 def messages(question: str, blocks: Sequence[Block], history: Sequence[Turn]) -> list[Message]:
     """The conversation: instructions, earlier turns, then the code and the question."""
     turns = [Message(turn.role, turn.content) for turn in history]
-    return [Message("system", SYSTEM), *turns, Message("user", _body(question, blocks))]
+    return _alternating([Message("system", SYSTEM), *turns, Message("user", _body(question, blocks))])
+
+
+def _alternating(messages: Sequence[Message]) -> list[Message]:
+    """Join neighbours of one role: a question that failed leaves two in a row, which many templates refuse."""
+    merged: list[Message] = []
+    for message in messages:
+        if merged and merged[-1].role == message.role:
+            message = Message(message.role, f"{merged.pop().content}\n\n{message.content}")
+        merged.append(message)
+    return merged
 
 
 def newest_turns(history: Sequence[Turn], budget: int, count: Callable[[str], int]) -> tuple[tuple[Turn, ...], int]:

@@ -20,12 +20,12 @@ from leanvibe_lsp.engine.models.registry import (
     Located,
     ModelSpec,
     State,
-    default_name,
     resolve,
     spec_of,
     state_of,
 )
-from leanvibe_lsp.errors import ModelNotFound, UsageError
+from leanvibe_lsp.engine.select import choose_model, probe_machine
+from leanvibe_lsp.errors import LeanVibeError, ModelNotFound, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,7 +64,7 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name, org/r
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
-@app.command("list")
+@app.command("list", epilog="[bold]Example[/bold]  leanvibe models list --json")
 def list_models(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False,
 ) -> None:
@@ -89,6 +89,7 @@ def list_models(
 
 def _rows() -> list[dict[str, Any]]:
     cache = store.models_dir()
+    default = _default()
     pulled = {manifest.name: manifest for manifest in store.manifests(cache)}
     specs = [*REGISTRY.values(), *(spec_of(name) for name in pulled if name not in REGISTRY)]
     return [
@@ -97,13 +98,21 @@ def _rows() -> list[dict[str, Any]]:
             "kind": _kind(spec),
             "size": pulled[spec.name].size if spec.name in pulled else spec.size,
             "status": str(state_of(spec, cache)),
-            "default": spec.name == default_name(),
+            "default": spec.name == default,
             "licence": spec.licence or None,
             "revision": pulled[spec.name].revision if spec.name in pulled else None,
             "description": spec.description,
         }
         for spec in specs
     ]
+
+
+def _default() -> str | None:
+    """The model that answers when nobody names one; None when no model is here."""
+    try:
+        return choose_model(None, probe_machine(), store.models_dir())[0].name
+    except LeanVibeError:
+        return None
 
 
 def _kind(spec: ModelSpec) -> str:
@@ -116,7 +125,9 @@ def _kind(spec: ModelSpec) -> str:
             return "local"
 
 
-@app.command()
+@app.command(
+    epilog="[bold]Examples[/bold]  leanvibe models pull phi3-gguf\n\nleanvibe models pull org/repo\\[@revision] --yes"
+)
 def pull(name: NameArgument, yes: YesOption = False) -> None:
     """Download a model into the cache. Stopped in the middle, the same command goes on from there."""
     from leanvibe_lsp.engine.models.fetch import pull as pull_files
@@ -143,14 +154,14 @@ def pull(name: NameArgument, yes: YesOption = False) -> None:
     print(f"{name} is here: {located.path}")
 
 
-@app.command()
+@app.command(epilog="[bold]Examples[/bold]  leanvibe models verify\n\nleanvibe models verify ./my-model.gguf")
 def verify(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="The default model when left out.")] = None,
 ) -> None:
     """Prove a model: digests, tensors, known answers. Exit code 3 when it may not be used."""
     from leanvibe_lsp.engine.models.verify import verify_files
 
-    located = resolve(name or default_name(), cache=store.models_dir())
+    located, _ = choose_model(name, probe_machine(), store.models_dir())
     with _bar(f"verify {located.name}") as show:
 
         def on_progress(progress: VerifyProgress) -> None:
@@ -190,7 +201,7 @@ def _ask_known_answers(located: Located) -> bool:
     return str(verdict.state) != "unverified"
 
 
-@app.command()
+@app.command(epilog="[bold]Example[/bold]  leanvibe models remove phi3-gguf --yes")
 def remove(name: NameArgument, yes: YesOption = False) -> None:
     """Delete a download, also an unfinished one. Files outside the cache are never touched."""
     spec, cache = spec_of(name), store.models_dir()
@@ -210,7 +221,7 @@ def remove(name: NameArgument, yes: YesOption = False) -> None:
     print(f"{name} is removed; {store.remove(cache, name) / 1e6:,.0f} MB are free again.")
 
 
-@app.command()
+@app.command(epilog='[bold]Example[/bold]  llama-cli -m "$(leanvibe models path phi3-gguf)"')
 def path(name: NameArgument) -> None:
     """Print where a model's file or folder is, and nothing else."""
     print(resolve(name, cache=store.models_dir()).path)

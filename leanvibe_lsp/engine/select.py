@@ -71,6 +71,11 @@ def select(settings: Settings, machine: Machine, cache: Path) -> Selection:
     if settings.engine is not None and settings.engine not in ENGINES:
         raise UsageError(f"There is no engine {settings.engine!r}.", next_step=f"Engines: {', '.join(ENGINES)}.")
     if settings.engine == "mock":
+        if settings.model is not None:
+            raise UsageError(
+                f"The mock engine runs no model, and {settings.model} was asked for.",
+                next_step="Leave out one of the two.",
+            )
         return Selection("mock", None, (Step("mock", True, "asked for by name"),))
     located, model_steps = choose_model(settings.model, machine, cache, engine=settings.engine)
     backend, backend_steps = choose_backend(located.format, machine, settings.engine)

@@ -7,9 +7,7 @@ A name is looked up in this order: the registry, `org/repo[@revision][:file.gguf
 from __future__ import annotations
 
 import difflib
-import platform
 import re
-import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import metadata
@@ -71,7 +69,6 @@ class ModelSpec:
     size: int | None = None
     format: Format | None = None
     digests: tuple[tuple[str, str], ...] = ()
-    default_for: str | None = None  # "apple-silicon", "other", or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +109,6 @@ _SPECS = (
                 "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
             ),
         ),
-        default_for="other",
     ),
     ModelSpec(
         name="phi3",
@@ -120,7 +116,6 @@ _SPECS = (
         description="Phi-3-mini-4k-instruct, 3.8 billion parameters, 4 bits for MLX.",
         licence="MIT",
         format=Format.SAFETENSORS,
-        default_for="apple-silicon",
     ),
     ModelSpec(
         name="phi3-gguf",
@@ -144,13 +139,6 @@ _HUB_NAME = re.compile(
     r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[\w][\w./-]*))?(?::(?P<file>[\w][\w./-]*\.gguf))?",
     re.ASCII,
 )
-
-
-def default_name() -> str:
-    """The model that is taken when nobody chose one, on this machine."""
-    apple = sys.platform == "darwin" and platform.machine() == "arm64"
-    machine = "apple-silicon" if apple else "other"
-    return next(spec.name for spec in _SPECS if spec.default_for == machine)
 
 
 def spec_of(name: str) -> ModelSpec:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import re
 
 from hypothesis import given
@@ -41,3 +42,13 @@ def test_the_newest_turns_within_the_budget(history: list[Turn], budget: int) ->
     assert list(kept) == history[dropped:]
     assert sum(len(turn.content) for turn in kept) <= max(0, budget)
     assert not kept or kept[0].role == "user"
+
+
+@given(_TURNS)
+def test_roles_take_turns(history: list[Turn]) -> None:
+    """Whatever the history, no two neighbours have one role, and every word is still there in order."""
+    found = messages("Why?", [], history)
+    assert all(first.role != second.role for first, second in itertools.pairwise(found))
+    assert "\n\n".join(message.content for message in found) == "\n\n".join(
+        (SYSTEM, *(t.content for t in history), "Why?")
+    )

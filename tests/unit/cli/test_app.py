@@ -21,14 +21,20 @@ def test_version(leanvibe: Leanvibe) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [["ask"], ["doctor"], ["serve"], ["models"]],
+    [
+        ["ask"],
+        ["doctor"],
+        ["serve"],
+        ["models"],
+        *(["models", n] for n in ("list", "pull", "verify", "remove", "path")),
+    ],
 )
 def test_help_has_examples(command: list[str]) -> None:
     """Every command's help exits 0 and shows how it is called."""
     done = CliRunner().invoke(module.app, [*command, "--help"])
     assert done.exit_code == 0
     assert "Examples" in done.output or "Example" in done.output
-    assert f"leanvibe {command[0]}" in done.output
+    assert f"leanvibe {command[0]}" in done.output or "$(leanvibe models path" in done.output
 
 
 def test_help_lists_exit_codes() -> None:

@@ -209,14 +209,11 @@ def test_verify_says_what_it_could_not_check(monkeypatch, tmp_path):
     assert "not checked       tensor shapes" in _run("verify", str(path)).stdout
 
 
-def test_verify_takes_the_default_model(monkeypatch):
-    """Without a name."""
-    asked = []
-    monkeypatch.setattr(
-        models, "resolve", lambda name, cache: asked.append(name) or (_ for _ in ()).throw(ModelNotFound("x"))
-    )
-    assert isinstance(_run("verify").exception, ModelNotFound)
-    assert asked == [models.default_name()]
+def test_verify_takes_the_model_that_would_answer(monkeypatch):
+    """Without a name it is the first default that is here, as for `ask`; `list` marks the same one."""
+    _answers(monkeypatch, "verified")
+    marked = [row["name"] for row in json.loads(_run("list", "--json").stdout) if row["default"]]
+    assert f"model             {marked[0]} (" in _run("verify").stdout
 
 
 def test_remove_deletes_the_download(pulled, cache):

@@ -237,3 +237,9 @@ def test_the_probe_finds_what_is_installed() -> None:
     assert machine.mlx is not None
     assert machine.llama is not None or machine.apple_silicon
     assert machine.system
+
+
+def test_the_mock_with_a_model_is_an_error(tmp_path: Path) -> None:
+    """Two overrides that contradict each other are an error, not a choice."""
+    with pytest.raises(UsageError, match="mock engine runs no model"):
+        select(Settings(engine="mock", model="smollm2"), probe_machine(), tmp_path)

@@ -17,7 +17,6 @@ from leanvibe_lsp.engine.models.registry import (
     LocalPath,
     ModelSpec,
     State,
-    default_name,
     resolve,
     spec_of,
     state_of,
@@ -172,20 +171,8 @@ def test_an_embedded_file_of_another_size_is_damaged(tmp_path, monkeypatch):
         resolve("smollm2", cache=tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("platform", "machine", "expected"), [("darwin", "arm64", "phi3"), ("linux", "x86_64", "smollm2")]
-)
-def test_the_default_depends_on_the_machine(monkeypatch, platform, machine, expected):
-    """Phi-3 by MLX on Apple silicon, the embedded model elsewhere."""
-    monkeypatch.setattr(registry.sys, "platform", platform)
-    monkeypatch.setattr(registry.platform, "machine", lambda: machine)
-    assert default_name() == expected
-
-
 def test_the_registry_is_sound():
-    """One default per kind of machine, real digests, a licence each."""
-    defaults = [spec.default_for for spec in REGISTRY.values() if spec.default_for]
-    assert sorted(defaults) == ["apple-silicon", "other"]
+    """Real digests, a licence each."""
     for name, spec in REGISTRY.items():
         assert name == spec.name
         assert spec.licence
