@@ -40,7 +40,7 @@ class Services:
         """The report of `leanvibe doctor`; with `load`, the model is loaded, proven and timed first."""
         from leanvibe_lsp.assist.doctor import examine
 
-        return await examine(self.settings, self.host, load=load)
+        return await examine(self.settings, self.host, workers=self.workers, load=load)
 
     async def health(self) -> dict[str, Any]:
         """The same report as JSON, of things as they are now."""

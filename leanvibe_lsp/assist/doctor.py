@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
+from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -73,7 +74,7 @@ class Report:
         return result
 
 
-async def examine(settings: Settings, host: EngineHost, *, load: bool) -> Report:
+async def examine(settings: Settings, host: EngineHost, *, workers: Executor, load: bool) -> Report:
     """Look at everything; with `load`, load, prove and time the model first.
 
     A failure becomes a problem, not an exception.
@@ -82,7 +83,7 @@ async def examine(settings: Settings, host: EngineHost, *, load: bool) -> Report
     if load:
         failure = await _load_and_time(host)
     machine = probe_machine()
-    selection, unmet = await asyncio.get_running_loop().run_in_executor(None, _selection, settings, machine)
+    selection, unmet = await asyncio.get_running_loop().run_in_executor(workers, _selection, settings, machine)
     return build_report(machine, selection, failure or host.status.failure or unmet, host.status, host.queue_depth)
 
 

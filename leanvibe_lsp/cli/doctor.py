@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,9 +47,19 @@ async def _examine(settings: Settings) -> Report:
 
     services = create(settings)
     try:
-        return await services.examine(load=True)
+        with _status("loading and proving the model"):
+            return await services.examine(load=True)
     finally:
         services.close()
+
+
+def _status(text: str) -> AbstractContextManager[object]:
+    """A spinner on stderr where a person looks; nothing elsewhere."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console
+
+    return Console(stderr=True).status(text)
 
 
 def _show(report: Report) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,8 @@ async def _examine(
 ) -> Report:
     host = EngineHost(plan, lambda _: engine, Scheduler(capacity=2))
     try:
-        return await examine(settings, host, load=load)
+        with ThreadPoolExecutor(1) as workers:
+            return await examine(settings, host, workers=workers, load=load)
     finally:
         assert host.close(WAIT)
 
