@@ -73,22 +73,23 @@ def build_engine(selection: Selection) -> Engine:
     return LlamaEngine(selection.located)
 
 
-def selftest_model(located: Located, settings: Settings | None = None) -> Verdict:
+def selftest_model(located: Located) -> Verdict:
     """Load a model on the backend chosen for it, ask the known answers.
 
     Raises ModelError, BackendError, EngineError.
     """
     from leanvibe_lsp.engine.host import next_token
     from leanvibe_lsp.engine.models.selftest import run_selftest
-    from leanvibe_lsp.engine.select import choose_backend
+    from leanvibe_lsp.engine.select import choose_backend, mlx_obstacle
 
     cancel = CancelToken()
     located = _proven(located, cancel)
-    backend, steps = choose_backend(located.format, probe_machine(), settings.engine if settings else None)
+    machine = probe_machine()
+    backend, steps = choose_backend(located.format, machine, None, mlx_obstacle=mlx_obstacle(located, machine))
     engine = build_engine(Selection(backend, located, steps))
     try:
         loaded = engine.load(cancel)
-        return run_selftest(loaded.tokenizer, lambda prompt: next_token(engine, prompt, cancel))
+        return run_selftest(loaded, lambda prompt: next_token(engine, prompt, cancel))
     finally:
         engine.close()
 

@@ -164,10 +164,10 @@ async def _generate(
     end = time.monotonic()
     return Answer(
         answer=finished.text,
-        tier="model",
+        tier="model" if ready.verdict is not None else "mock",
         model=ready.model,
         backend=ready.selection.backend,
-        confidence=Confidence(mean_token_probability(hearing.logprobs), "mean-token-probability", calibrated=False),
+        confidence=_confidence(ready, hearing.logprobs),
         citations=_citations(prompt.packed),
         omitted=prompt.omitted,
         usage=finished.usage,
@@ -179,6 +179,12 @@ async def _generate(
         ),
         finish_reason=finished.reason,
     )
+
+
+def _confidence(ready: Ready, logprobs: Sequence[float]) -> Confidence:
+    if ready.verdict is None:
+        return Confidence(0.0, "none: scripted text", calibrated=False)
+    return Confidence(mean_token_probability(logprobs), "mean-token-probability", calibrated=False)
 
 
 def _citations(packed: Packed) -> tuple[Citation, ...]:

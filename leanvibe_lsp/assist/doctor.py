@@ -17,7 +17,7 @@ from leanvibe_lsp.engine.host import EngineHost, HostStatus, Ready
 from leanvibe_lsp.engine.models.cache import models_dir
 from leanvibe_lsp.engine.models.selftest import State, Verdict
 from leanvibe_lsp.engine.scheduler import Priority
-from leanvibe_lsp.engine.select import Machine, Selection, Step, probe_machine, select
+from leanvibe_lsp.engine.select import Machine, Selection, Step, probe_machine, select, survey
 from leanvibe_lsp.errors import Busy, LeanVibeError
 
 _TIMED_PROMPT = "def add(a, b):\n    return a +"
@@ -83,13 +83,16 @@ async def examine(settings: Settings, host: EngineHost, *, workers: Executor, lo
     if load:
         failure = await _load_and_time(host)
     machine = probe_machine()
-    selection, unmet = await asyncio.get_running_loop().run_in_executor(workers, _selection, settings, machine)
-    return build_report(machine, selection, failure or host.status.failure or unmet, host.status, host.queue_depth)
+    selection, steps, unmet = await asyncio.get_running_loop().run_in_executor(workers, _selection, settings, machine)
+    return build_report(
+        machine, selection, steps, failure or host.status.failure or unmet, host.status, host.queue_depth
+    )
 
 
 def build_report(
     machine: Machine,
     selection: Selection | None,
+    steps: tuple[Step, ...],
     failure: LeanVibeError | None,
     status: HostStatus,
     queue_depth: int,
@@ -112,7 +115,7 @@ def build_report(
             "mlx-lm": machine.mlx,
             "mlx CUDA build": machine.mlx_cuda,
         },
-        chain=selection.steps if selection is not None else (),
+        chain=selection.steps if selection is not None else steps,
         model=located.name if located is not None else (selection.backend if selection is not None else None),
         model_path=str(located.path) if located is not None else None,
         digest=located.digest if located is not None else None,
@@ -189,8 +192,9 @@ async def _load_and_time(host: EngineHost) -> LeanVibeError | None:
     return None
 
 
-def _selection(settings: Settings, machine: Machine) -> tuple[Selection | None, LeanVibeError | None]:
+def _selection(settings: Settings, machine: Machine) -> tuple[Selection | None, tuple[Step, ...], LeanVibeError | None]:
     try:
-        return select(settings, machine, models_dir()), None
+        selection = select(settings, machine, models_dir())
     except LeanVibeError as error:
-        return None, error
+        return None, survey(settings, machine, models_dir()), error
+    return selection, selection.steps, None

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from leanvibe_lsp import __version__
 from leanvibe_lsp.cli import ask, doctor, models, serve
+from leanvibe_lsp.cli.output import leave
 from leanvibe_lsp.errors import LeanVibeError
 
 _BROKEN_PIPE = 128 + 13  # what a shell shows for SIGPIPE
@@ -76,14 +77,16 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
+    except SystemExit as ending:
+        leave(ending.code)
     except LeanVibeError as error:
-        sys.exit(report(error))
+        leave(report(error))
     except KeyboardInterrupt:
-        sys.exit(130)
+        leave(130)
     except OSError as error:  # the output cannot be written: a full disk
         _discard_output()
         print(f"leanvibe: {error}", file=sys.stderr)
-        sys.exit(LeanVibeError.exit_code)
+        leave(LeanVibeError.exit_code)
 
 
 def report(error: LeanVibeError) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import sys
 from typing import Annotated
@@ -12,9 +11,10 @@ import typer
 
 from leanvibe_lsp.assist.answer import Answer, AskRequest
 from leanvibe_lsp.assist.answer_json import answer_json
-from leanvibe_lsp.cli.options import EngineOption, ModelOption, settings_from
+from leanvibe_lsp.cli.options import EngineOption, ModelOption
+from leanvibe_lsp.cli.output import print_json
 from leanvibe_lsp.cli.targets import place_of
-from leanvibe_lsp.config.settings import Settings
+from leanvibe_lsp.config.settings import Settings, chosen
 from leanvibe_lsp.core.cancel import CancelToken
 from leanvibe_lsp.errors import Cancelled, UsageError
 
@@ -54,9 +54,9 @@ def ask(
         max_tokens=max_tokens,
         temperature=temperature,
     )
-    answer = asyncio.run(_run(request, settings_from(model, engine), quiet=as_json))
+    answer = asyncio.run(_run(request, chosen(model, engine), quiet=as_json))
     if as_json:
-        print(json.dumps(answer_json(answer), ensure_ascii=False, indent=2))
+        print_json(answer_json(answer))
         return
     from leanvibe_lsp.cli.render import show_context, show_footer
 
@@ -73,7 +73,8 @@ def _question(argument: str) -> str:
     if sys.stdin.isatty():
         print("Type the question, then Ctrl-D.", file=sys.stderr)
     try:
-        return sys.stdin.read()
+        # Bytes: in a C locale Python would take anything for text.
+        return sys.stdin.buffer.read().decode("utf-8")
     except UnicodeDecodeError as error:
         raise UsageError(f"The question is not UTF-8: {error.reason}.", next_step="Send UTF-8 text.") from error
 
@@ -92,7 +93,7 @@ async def _run(request: AskRequest, settings: Settings, *, quiet: bool) -> Answe
         cancel.cancel("you interrupted it")
         asking.cancel()  # a library that is still loading weights need not be waited for
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         try:
             loop.add_signal_handler(number, interrupt)
         except NotImplementedError:  # Windows: KeyboardInterrupt ends asyncio.run, which ends the task

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from leanvibe_lsp.cli.options import EngineOption, ModelOption, settings_from
-from leanvibe_lsp.config.settings import Settings
+from leanvibe_lsp.cli.options import EngineOption, ModelOption
+from leanvibe_lsp.cli.output import print_json
+from leanvibe_lsp.config.settings import Settings, chosen
 
 if TYPE_CHECKING:
     from leanvibe_lsp.assist.doctor import Report
@@ -34,9 +34,9 @@ def doctor(
 
     [bold]Exit codes[/bold]  0 healthy, 1 degraded, 2 broken
     """
-    report = asyncio.run(_examine(settings_from(model, engine)))
+    report = asyncio.run(_examine(chosen(model, engine)))
     if as_json:
-        print(json.dumps(report.as_json(), ensure_ascii=False, indent=2))
+        print_json(report.as_json())
     else:
         _show(report)
     raise typer.Exit(report.exit_code)

@@ -9,7 +9,8 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from leanvibe_lsp.assist.answer import Answer, AskEvent, Stage
+from leanvibe_lsp.assist.answer import Answer, AskEvent, Confidence, Stage
+from leanvibe_lsp.cli.output import harmless
 from leanvibe_lsp.engine.base import FinishReason
 
 if TYPE_CHECKING:
@@ -79,11 +80,12 @@ class AnswerView:
             self._status = None
 
     def _show_text(self, text: str) -> None:
-        self._text += text
         if not self._markdown:
+            self._text += text
             sys.stdout.write(text)
             sys.stdout.flush()
             return
+        self._text += harmless(text)
         from rich.live import Live
         from rich.markdown import Markdown
 
@@ -124,7 +126,7 @@ def show_footer(answer: Answer) -> None:
         answer.model,
         answer.backend,
         f"rung: {answer.tier}",
-        f"confidence {answer.confidence.value:.2f} (raw mean token probability, not calibrated)",
+        _sureness(answer.confidence),
         f"{usage.prompt_tokens} + {usage.completion_tokens} tokens, {usage.cached_tokens} cached",
         f"first token {timing.first_token_seconds:.2f} s",
         f"{timing.tokens_per_second:.0f} tok/s",
@@ -132,6 +134,12 @@ def show_footer(answer: Answer) -> None:
     _stderr(" · ".join(parts))
     if answer.finish_reason in _ENDINGS:
         _stderr(_ENDINGS[answer.finish_reason])
+
+
+def _sureness(confidence: Confidence) -> str:
+    if confidence.method != "mean-token-probability":
+        return f"confidence {confidence.method}"
+    return f"confidence {confidence.value:.2f} (raw mean token probability, not calibrated)"
 
 
 def show_context(answer: Answer) -> None:
@@ -149,4 +157,4 @@ def _stderr(line: str) -> None:
         return
     from rich.console import Console
 
-    Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print(line, style="dim", markup=False)
+    Console(stderr=True, highlight=False, soft_wrap=True, emoji=False).print(harmless(line), style="dim", markup=False)

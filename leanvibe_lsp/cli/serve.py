@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from leanvibe_lsp.cli.options import EngineOption, ModelOption, settings_from
+from leanvibe_lsp.cli.options import EngineOption, ModelOption
 from leanvibe_lsp.cli.stdio import main_stdio, serve_stdio, start_logging
-from leanvibe_lsp.config.settings import Settings
+from leanvibe_lsp.config.settings import Settings, chosen
 from leanvibe_lsp.errors import UsageError
 
 __all__ = ["main_stdio", "serve"]
@@ -46,10 +46,10 @@ def serve(
 
     Over TCP and WebSocket it says on stderr where it listens, and serves until Ctrl-C.
     """
-    chosen = [name for name, given in (("--stdio", stdio), ("--tcp", tcp), ("--ws", ws)) if given]
-    if len(chosen) > 1:
-        raise UsageError(f"{' and '.join(chosen)} do not go together.", next_step="Choose one of them.")
-    settings = settings_from(model, engine)
+    transports = [name for name, given in (("--stdio", stdio), ("--tcp", tcp), ("--ws", ws)) if given]
+    if len(transports) > 1:
+        raise UsageError(f"{' and '.join(transports)} do not go together.", next_step="Choose one of them.")
+    settings = chosen(model, engine)
     start_logging(log_level.value, log_file)
     if tcp is not None:
         code = _listen("tcp", tcp, settings)

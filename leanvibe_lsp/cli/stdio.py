@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from leanvibe_lsp import __version__
-from leanvibe_lsp.config.settings import ENGINES, Settings, from_environment, with_options
+from leanvibe_lsp.config.settings import ENGINES, Settings, chosen
 from leanvibe_lsp.errors import LeanVibeError, UsageError
 from leanvibe_lsp.lsp.pipes import take_standard_streams
 
@@ -25,10 +25,8 @@ def main_stdio(arguments: Sequence[str] | None = None) -> None:
     parser = _parser()
     given = parser.parse_args(arguments)
     try:
-        settings, warnings = _settings(given.model, given.engine)
+        settings = chosen(given.model, given.engine)
         start_logging(given.log_level, given.log_file)
-        for warning in warnings:
-            logging.getLogger(__name__).warning("%s", warning)
         code = serve_stdio(settings, client_process=given.clientProcessId)
     except UsageError as error:
         parser.error(str(error))
@@ -37,7 +35,9 @@ def main_stdio(arguments: Sequence[str] | None = None) -> None:
         code = error.exit_code
     except KeyboardInterrupt:
         code = _INTERRUPTED
-    sys.exit(code)
+    from leanvibe_lsp.cli.output import leave
+
+    leave(code)
 
 
 def serve_stdio(settings: Settings, *, client_process: int | None = None) -> int:
@@ -64,15 +64,6 @@ def start_logging(level: str, file: Path | None) -> None:
     )
     # pygls says at INFO what it registers, and would say what it sends: that is a person's code.
     logging.getLogger("pygls").setLevel(logging.WARNING)
-
-
-def _settings(model: str | None, engine: str | None) -> tuple[Settings, list[str]]:
-    settings, ignored = from_environment()
-    given = {name: value for name, value in (("model", model), ("engine", engine)) if value is not None}
-    settings, problems = with_options(settings, given)
-    if problems:
-        raise UsageError(f"--{problems[0].field} {problems[0].message}.")
-    return settings, [f"LEANVIBE_{problem.field.upper()} {problem.message}" for problem in ignored]
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -33,6 +33,7 @@ _ROWS = (
     Limit("stream.updates_per_second", 20, 2, 60, "updates", "How often a client is told about new text."),
     Limit("stream.reports_per_second", 4, 1, 60, "reports", "How often a progress bar hears how many tokens were made."),
     Limit("engine.queue", 16, 1, 256, "requests", "How many requests may wait for the model; one more is refused at once."),
+    Limit("engine.layers", 512, 1, 512, "layers", "Layers that llama.cpp takes; it ends the process for more."),
     Limit("engine.window", 4_096, 256, 131_072, "tokens", "Window to reserve memory for, at most; the model's own may be smaller."),
     Limit("engine.prefill_chunk", 128, 16, 2_048, "tokens", "Prompt tokens computed between two looks at the cancel token."),
     Limit("engine.close_milliseconds", 1_000, 0, 30_000, "milliseconds", "How long the engine may take to stop when the program ends."),

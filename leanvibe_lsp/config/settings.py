@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from leanvibe_lsp.errors import UsageError
+
 ENGINES = ("llama.cpp", "mlx", "mock")
 
 
@@ -53,7 +55,18 @@ def _check(name: object, value: object) -> str | None:
     return None
 
 
-def from_environment(environment: Mapping[str, str] = os.environ) -> tuple[Settings, tuple[Problem, ...]]:
-    """Settings from LEANVIBE_ENGINE and LEANVIBE_MODEL; empty means not set."""
-    given = {name: environment.get(f"LEANVIBE_{name.upper()}", "") for name in ("engine", "model")}
-    return with_options(Settings(), {name: value for name, value in given.items() if value})
+def chosen(model: str | None, engine: str | None, environment: Mapping[str, str] = os.environ) -> Settings:
+    """What a person chose by option, or else by LEANVIBE_MODEL and LEANVIBE_ENGINE (empty means not set).
+
+    An override is met or it is an error: raises UsageError for one that cannot be.
+    """
+    settings = Settings()
+    for name, given in (("model", model), ("engine", engine)):
+        variable = f"LEANVIBE_{name.upper()}"
+        source, value = (f"--{name}", given) if given is not None else (variable, environment.get(variable) or None)
+        problem = _check(name, value)
+        if problem is not None:
+            raise UsageError(f"{source} {problem}.", next_step="See `leanvibe doctor`.")
+        changes: dict[str, Any] = {name: value}
+        settings = replace(settings, **changes)
+    return settings

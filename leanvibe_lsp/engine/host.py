@@ -172,7 +172,7 @@ class EngineHost:
     def _prove(self, engine: Engine, loaded: Loaded, selection: Selection, cancel: CancelToken) -> Verdict | None:
         if selection.located is None:
             return None
-        verdict = run_selftest(loaded.tokenizer, lambda prompt: next_token(engine, prompt, cancel))
+        verdict = run_selftest(loaded, lambda prompt: next_token(engine, prompt, cancel))
         self._set(replace(self.status, verdict=verdict))
         if verdict.state is State.UNVERIFIED:
             raise ModelUnverified(

@@ -32,6 +32,8 @@ from leanvibe_lsp.engine.base import (
 )
 from leanvibe_lsp.engine.models.gguf import GgufFile, read_gguf
 from leanvibe_lsp.engine.models.registry import Located
+from leanvibe_lsp.engine.models.shapes_gguf import check_gguf
+from leanvibe_lsp.engine.models.tensor import Problem
 from leanvibe_lsp.engine.models.tokenizer import load_tokenizer
 from leanvibe_lsp.engine.streaming import TextAssembler
 from leanvibe_lsp.errors import BackendError, EngineError, ModelDamaged
@@ -57,6 +59,15 @@ class LlamaEngine:
             raise BackendError("llama.cpp is not installed here.", next_step="Run `pip install xllamacpp`.") from error
         gguf = read_gguf(self._located.path)
         files = load_tokenizer(self._located)
+        problems, _ = check_gguf(gguf)
+        layers = gguf.number(f"{gguf.text('general.architecture')}.block_count") or 0
+        if layers > limit("engine.layers"):
+            problems.append(Problem("block_count", f"at most {limit('engine.layers')} layers", str(layers)))
+        if problems:  # llama.cpp ends the whole process for some of these
+            raise ModelDamaged(
+                f"The tensors of {self._located.path} do not fit its metadata: {problems[0]}.",
+                next_step=f"Run `leanvibe models verify {self._located.name}`.",
+            )
         cancel.check()
         trained = gguf.number(f"{gguf.text('general.architecture')}.context_length") or limit("engine.window")
         window = min(trained, limit("engine.window"))
@@ -68,6 +79,9 @@ class LlamaEngine:
                 f"llama.cpp could not load {self._located.path}: {error}",
                 next_step=f"Run `leanvibe models verify {self._located.name}`.",
             ) from error
+        self._remove_socket()  # nobody ever connects to it
+        # Its destructor waits for ever when its loop has not begun to turn; one answer proves that it did.
+        self._server.handle_completions({"prompt": [0], "n_predict": 1, "cache_prompt": False})
         self._stop_ids = files.stop_ids
         cache_bytes = _kv_cache_bytes(gguf, window)
         return Loaded(
@@ -93,7 +107,7 @@ class LlamaEngine:
         parameters.endpoint_slots = parameters.endpoint_props = parameters.endpoint_metrics = False
         parameters.api_keys = [secrets.token_hex(32)]
         if sys.platform != "win32":
-            self._socket_folder = tempfile.mkdtemp(prefix="leanvibe-")  # mode 0700
+            self._socket_folder = tempfile.mkdtemp(prefix="leanvibe-", dir=_short_folder())  # mode 0700
             parameters.hostnames = [f"{self._socket_folder}/llama.sock"]
         return parameters
 
@@ -116,9 +130,17 @@ class LlamaEngine:
     def close(self) -> None:
         """Free the weights and the socket."""
         self._server = None
+        self._remove_socket()
+
+    def _remove_socket(self) -> None:
         if self._socket_folder is not None:
             shutil.rmtree(self._socket_folder, ignore_errors=True)
             self._socket_folder = None
+
+
+def _short_folder() -> str | None:
+    """None for the usual folder of temporary files; "/tmp" when its path leaves no room in a socket's 104 bytes."""
+    return "/tmp" if len(os.fsencode(tempfile.gettempdir())) > 70 else None
 
 
 def _spin_shortly() -> None:

@@ -22,6 +22,7 @@ from leanvibe_lsp.errors import Busy, Cancelled, LeanVibeError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+THREAD_NAME = "leanvibe-engine"
 
 
 class Priority(IntEnum):
@@ -47,7 +48,7 @@ class _Item:
 class Scheduler:
     """The owner thread and its queue. `submit` may be called from any thread."""
 
-    def __init__(self, *, capacity: int, name: str = "leanvibe-engine") -> None:
+    def __init__(self, *, capacity: int, name: str = THREAD_NAME) -> None:
         self._capacity = capacity
         self._condition = threading.Condition()
         self._queue: list[_Item] = []

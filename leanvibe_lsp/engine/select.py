@@ -10,12 +10,15 @@ import importlib.metadata
 import importlib.util
 import platform
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from leanvibe_lsp.config.settings import ENGINES, Settings
+from leanvibe_lsp.engine.local.gguf_layout import READABLE
 from leanvibe_lsp.engine.models.formats import Format
+from leanvibe_lsp.engine.models.gguf import read_gguf
 from leanvibe_lsp.engine.models.registry import Located, resolve
+from leanvibe_lsp.engine.models.shapes_gguf import FAMILIES
 from leanvibe_lsp.errors import BackendError, LeanVibeError, ModelError, ModelNotFound, UsageError
 
 
@@ -78,7 +81,8 @@ def select(settings: Settings, machine: Machine, cache: Path) -> Selection:
             )
         return Selection("mock", None, (Step("mock", True, "asked for by name"),))
     located, model_steps = choose_model(settings.model, machine, cache, engine=settings.engine)
-    backend, backend_steps = choose_backend(located.format, machine, settings.engine)
+    obstacle = mlx_obstacle(located, machine)
+    backend, backend_steps = choose_backend(located.format, machine, settings.engine, mlx_obstacle=obstacle)
     return Selection(backend, located, (*model_steps, *backend_steps))
 
 
@@ -94,7 +98,7 @@ def choose_model(
     for candidate in default_models(machine):
         try:
             located = resolve(candidate, cache=cache)
-            choose_backend(located.format, machine, engine)
+            choose_backend(located.format, machine, engine, mlx_obstacle=mlx_obstacle(located, machine))
         except (ModelError, BackendError) as error:
             if not isinstance(error, ModelNotFound):
                 faults.append(error)
@@ -108,14 +112,35 @@ def choose_model(
     raise ModelNotFound(message, next_step=f"Run `leanvibe models pull {first}`.")
 
 
+def survey(settings: Settings, machine: Machine, cache: Path) -> tuple[Step, ...]:
+    """What there is to choose from, when nothing could be chosen: every model and backend, and how it stands."""
+    steps: list[Step] = []
+    for name in (settings.model,) if settings.model is not None else default_models(machine):
+        try:
+            steps.append(Step(f"model {name}", False, f"it is here, {resolve(name, cache=cache).path}"))
+        except LeanVibeError as error:
+            steps.append(Step(f"model {name}", False, str(error)))
+    backends = (_metal(machine), _cuda(machine), _llama(Format.GGUF, machine), _mlx_cpu(machine))
+    return (*steps, *(replace(step, chosen=False) for step in backends))
+
+
 def default_models(machine: Machine) -> tuple[str, ...]:
     """Names in the registry, best first. Nothing is downloaded to get the first."""
     return ("phi3", "phi3-gguf", "smollm2") if machine.apple_silicon else ("phi3-gguf", "smollm2")
 
 
-def choose_backend(kind: Format, machine: Machine, override: str | None) -> tuple[str, tuple[Step, ...]]:
-    """Pure: the backend for a format on a machine, with a step for each candidate up to the one taken."""
-    candidates = (_metal(machine), _cuda(machine), _llama(kind, machine), _mlx_cpu(machine))
+def choose_backend(
+    kind: Format, machine: Machine, override: str | None, *, mlx_obstacle: str = ""
+) -> tuple[str, tuple[Step, ...]]:
+    """Pure: the backend for a format on a machine, with a step for each candidate up to the one taken.
+
+    `mlx_obstacle` says why MLX cannot read this very file; "" when it can.
+    """
+    metal, cuda, cpu = (
+        replace(step, chosen=False, reason=mlx_obstacle) if step.chosen and mlx_obstacle else step
+        for step in (_metal(machine), _cuda(machine), _mlx_cpu(machine))
+    )
+    candidates = (metal, cuda, _llama(kind, machine), cpu)
     if override is not None:
         return _overridden(override, candidates)
     for index, step in enumerate(candidates):
@@ -126,6 +151,18 @@ def choose_backend(kind: Format, machine: Machine, override: str | None) -> tupl
         f"No backend here can run a {kind} model. {reasons}",
         next_step="Run `pip install xllamacpp` for GGUF, or `pip install 'leanvibe-lsp[mlx]'` for safetensors.",
     )
+
+
+def mlx_obstacle(located: Located, machine: Machine) -> str:
+    """Why MLX, where it is fast, cannot read a GGUF file; "" when it can, or where it would not be tried first."""
+    fast = machine.apple_silicon or (machine.nvidia and machine.mlx_cuda is not None)
+    if located.format is not Format.GGUF or not fast:
+        return ""
+    file = read_gguf(located.path)
+    if file.text("general.architecture") not in FAMILIES:
+        return f"MLX is not taught to read GGUF files of the kind {file.text('general.architecture')!r}"
+    unread = sorted({tensor.dtype for tensor in file.tensors.values()} - READABLE)
+    return f"MLX does not read tensors of the type {', '.join(unread)}" if unread else ""
 
 
 def _overridden(override: str, candidates: tuple[Step, ...]) -> tuple[str, tuple[Step, ...]]:

@@ -1,7 +1,8 @@
 """TCP and WebSocket: any number of clients, one session each. One leaving never ends another.
 
 Loopback unless a person named another host. A web page in a browser may reach a loopback port too, so what begins like
-an HTTP request is hung up on, and a WebSocket is opened for pages of this machine only.
+an HTTP request is hung up on, and a WebSocket is opened for pages of this machine only. Any program of this machine may
+reach it as well, so over a listener only open documents are served, never files (`reads_files` of `make_server`).
 """
 
 from __future__ import annotations
@@ -96,6 +97,7 @@ class Connections:
                 waiting.cancel()
             await asyncio.gather(reading, ended, return_exceptions=True)
             await server.finish(within=limit("rpc.shutdown_milliseconds") / 1000)
+            server.give_back_services()
 
     async def end(self) -> None:
         """End every session."""
@@ -242,14 +244,27 @@ async def _pump(messages: AsyncIterator[object], server: LeanVibeServer) -> None
 
 
 async def _stream_messages(reader: asyncio.StreamReader) -> AsyncIterator[object]:
-    decoder, first = FrameDecoder(), True
-    while data := await reader.read(limit("rpc.read_bytes")):
-        if first and _HTTP.match(data):
-            _log.warning("Something spoke HTTP to the language server; hung up.")
-            return
-        first = False
+    decoder = FrameDecoder()
+    data = await _read_first_line(reader)
+    first_line = data.partition(b"\n")[0]
+    if _HTTP.match(first_line) or len(first_line) > limit("rpc.header_bytes"):
+        _log.warning("Something that is no editor (a web page?) spoke to the language server; hung up.")
+        return
+    while data:
         for item in decoder.feed(data):
             yield item if isinstance(item, Fault) else parse(item)
+        data = await reader.read(limit("rpc.read_bytes"))
+
+
+async def _read_first_line(reader: asyncio.StreamReader) -> bytes:
+    """The stream's first line with what came behind it; not all of the line when it is longer than a header."""
+    data = b""
+    while b"\n" not in data and len(data) <= limit("rpc.header_bytes"):
+        more = await reader.read(limit("rpc.read_bytes"))
+        if not more:
+            break
+        data += more
+    return data
 
 
 async def _socket_messages(socket: ServerConnection) -> AsyncIterator[object]:

@@ -23,6 +23,10 @@ def take_standard_streams() -> Pipes:
     """Take stdin and stdout for the protocol. Call once, before anything can print."""
     sys.stdout.flush()
     pipes = Pipes(os.dup(0), os.dup(1))
+    if sys.platform != "win32":
+        # A parent that reads its pipes with an event loop may have left them non-blocking; our threads wait.
+        os.set_blocking(pipes.read_fd, True)
+        os.set_blocking(pipes.write_fd, True)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)

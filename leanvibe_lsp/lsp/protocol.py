@@ -149,6 +149,9 @@ class LeanVibeProtocol(LanguageServerProtocol):
             _log.info("Notification %r came outside of a session; ignored.", method)
             return
         handler = self._notices.get(method) or self.fm.features.get(method)
+        if handler is not None and not _is_notification(method):
+            _log.warning("%r is a request, but came without an id; ignored.", method)
+            return
         if handler is None:
             _log.debug("Unknown notification %r; ignored.", method)
             return
@@ -213,7 +216,7 @@ class LeanVibeProtocol(LanguageServerProtocol):
 
     def send(self, message: Mapping[str, object]) -> None:
         """Send a message of plain values. Raises RpcFault for what JSON cannot say."""
-        assert not __debug__ or self._thread in (0, threading.get_ident()), "only the event-loop thread may send"
+        assert self._thread in (0, threading.get_ident()), "only the event-loop thread may send"
         body = dump(message)
         if self._wire is not None:
             self._wire.send(body)
@@ -276,6 +279,12 @@ class LeanVibeProtocol(LanguageServerProtocol):
             future.set_exception(unstructured(error))
         else:
             future.set_result(result)
+
+
+def _is_notification(method: str) -> bool:
+    """LSP has no result type for a notification. Methods of our own are requests."""
+    known = types.METHOD_TO_TYPES.get(method)
+    return known is not None and known[1] is None
 
 
 def _is_id(value: object) -> bool:

@@ -47,7 +47,7 @@ def run_stdio(pipes: Pipes, settings: Settings, create: Create, *, client_proces
         watch(client_process)
         return await serve_pipes(server, pipes)
 
-    return _run(main, settings, create)
+    return _run(main, settings, create, reads_files=True)
 
 
 def run_listener(
@@ -60,17 +60,25 @@ def run_listener(
         await serve(address, make_server, announce)
         return 0
 
-    return _run(main, settings, create)
+    return _run(main, settings, create, reads_files=False)
 
 
 def _run(
-    main: Callable[[Callable[[], LeanVibeServer]], Coroutine[Any, Any, int]], settings: Settings, create: Create
+    main: Callable[[Callable[[], LeanVibeServer]], Coroutine[Any, Any, int]],
+    settings: Settings,
+    create: Create,
+    *,
+    reads_files: bool,
 ) -> int:
-    shared = SharedServices(create)
+    shared = SharedServices(create, kept=settings)
     workers = ThreadPoolExecutor(limit("rpc.workers"), thread_name_prefix="leanvibe-lsp")
     code = _INTERRUPTED
+
+    def new_session() -> LeanVibeServer:
+        return make_server(shared, settings=settings, workers=workers, reads_files=reads_files)
+
     try:
-        code = asyncio.run(_until_signal(main(lambda: make_server(shared, settings=settings, workers=workers))))
+        code = asyncio.run(_until_signal(main(new_session)))
     except KeyboardInterrupt:
         _log.info("Interrupted.")
     finally:

@@ -34,7 +34,7 @@ class LeanVibeServer(LanguageServer):
 
     protocol: LeanVibeProtocol
 
-    def __init__(self, shared: SharedServices, *, settings: Settings, workers: Executor) -> None:
+    def __init__(self, shared: SharedServices, *, settings: Settings, workers: Executor, reads_files: bool) -> None:
         super().__init__("leanvibe-lsp", __version__, protocol_cls=LeanVibeProtocol, converter_factory=shared_converter)
         self.documents = DocumentStore()
         self.encoding = Encoding.UTF16
@@ -42,7 +42,9 @@ class LeanVibeServer(LanguageServer):
         self.settings = settings
         self.ended = asyncio.Event()
         self._shared = shared
+        self._taken: tuple[Settings, Services] | None = None
         self._workers = workers
+        self._reads_files = reads_files
         self._on_session: list[Callable[[types.InitializeParams], None]] = []
 
     @property
@@ -53,7 +55,15 @@ class LeanVibeServer(LanguageServer):
     @property
     def services(self) -> Services:
         """The engine's side of the house, made on first use. Raises LeanVibeError when it cannot be made."""
-        return self._shared.get(self.settings)
+        if self._taken is None:
+            self._taken = self.settings, self._shared.take(self.settings)
+        return self._taken[1]
+
+    def give_back_services(self) -> None:
+        """Let go of the services; for the last session of a client's own choice this stops the engine."""
+        if self._taken is not None:
+            self._shared.give_back(self._taken[0])
+            self._taken = None
 
     def on_session(self, callback: Callable[[types.InitializeParams], None]) -> None:
         """Call `callback` when the client has said who it is."""
@@ -94,14 +104,15 @@ class LeanVibeServer(LanguageServer):
             callback(params)
 
     def file_of(self, uri: str) -> Path:
-        """The file a URI names. Raises UsageError for a document that is neither open nor a file."""
+        """The file a URI names. Raises UsageError for what is no file, and in a session that reads none."""
         path = uris.to_path(uri)
-        if path is None:
-            raise UsageError(
-                f"textDocument.uri: {uri!r} is not open here and is no file.",
-                next_step="Open the document in the editor first.",
-            )
-        return path
+        if path is not None and self._reads_files:
+            return path
+        reason = "is no file" if path is None else "files are read for a client on standard input only"
+        raise UsageError(
+            f"textDocument.uri: {uri!r} is not open here, and {reason}.",
+            next_step="Open the document in the editor first.",
+        )
 
     async def snapshot(self, known: Snapshot | Path) -> Snapshot:
         """The snapshot itself, or the file read from disk beside the event loop. Raises UsageError."""

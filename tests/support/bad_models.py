@@ -36,9 +36,16 @@ def swapped_tensors(source: Path, target: Path, first: str, second: str) -> Path
     return target
 
 
+def _anonymous(data: bytearray) -> bytearray:
+    """Another name in the metadata: the header is no known model's, so that only the known answers can tell."""
+    at = data.index(b"general.name") + len(b"general.name") + 4 + 8
+    data[at : at + 1] = b"X"
+    return data
+
+
 def zeros(source: Path, target: Path) -> Path:
     """All 4-bit weights 0."""
-    data = bytearray(source.read_bytes())
+    data = _anonymous(bytearray(source.read_bytes()))
     for tensor in read_gguf(source).tensors.values():
         if tensor.dtype == "Q4_1":
             data[tensor.offset : tensor.offset + tensor.nbytes] = bytes(tensor.nbytes)
@@ -48,7 +55,7 @@ def zeros(source: Path, target: Path) -> Path:
 
 def random_weights(source: Path, target: Path) -> Path:
     """Every 4-bit weight random, with the scales of the real ones: the values look right, and mean nothing."""
-    data = bytearray(source.read_bytes())
+    data = _anonymous(bytearray(source.read_bytes()))
     dice = random.Random(20261121)
     for tensor in read_gguf(source).tensors.values():
         if tensor.dtype != "Q4_1":

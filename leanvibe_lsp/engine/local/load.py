@@ -88,7 +88,8 @@ def _read_folder(folder: Path) -> tuple[Any, dict[str, Any]]:
     more, _skipped = check_safetensors(folder / "config.json", tensors)
     if problems or more:
         raise ModelDamaged(
-            f"{folder} does not fit its config.json: {(problems + more)[0]}.", next_step="Download the model again."
+            f"{folder} does not fit its index or its config.json: {(problems + more)[0]}.",
+            next_step="Download the model again.",
         )
     config = load_config(folder)
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):

@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from leanvibe_lsp.errors import LeanVibeError, UsageError
 
@@ -46,6 +46,11 @@ class Manifest:
     def size(self) -> int:
         """Bytes of all files together."""
         return sum(file.size for file in self.files)
+
+
+def is_plain_name(name: str) -> bool:
+    """True for the name of a file right in a folder, on every platform: a manifest must not lead out of its own."""
+    return name not in ("", "..") and name == PurePosixPath(name).name == PureWindowsPath(name).name
 
 
 def models_dir() -> Path:

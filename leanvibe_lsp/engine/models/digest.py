@@ -1,6 +1,7 @@
 """Is a file what it says it is? The digest of a known model is checked before its weights are used.
 
-A file is known by the digest recorded when it came, or by its header: metadata and tensor table, without the weights.
+A file is known by the digest recorded when it came (of a downloaded folder: each file with weights), or, a GGUF, by its
+header: metadata and tensor table, without the weights.
 So a copy of a known model that was changed anywhere is found, wherever it lies and whatever it is called. A file that
 was checked is not read again until it changes: a stamp remembers its size, times and inode.
 """
@@ -18,12 +19,15 @@ from pathlib import Path
 
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.cancel import CancelToken
+from leanvibe_lsp.engine.models import cache as store
 from leanvibe_lsp.engine.models.formats import Format
 from leanvibe_lsp.engine.models.gguf import read_gguf
 from leanvibe_lsp.engine.models.registry import REGISTRY, Located
 from leanvibe_lsp.errors import ModelDamaged, ModelFormatError
 
 log = logging.getLogger(__name__)
+
+_GET_AGAIN = "Get it again: `leanvibe models list` says how."
 
 # sha256 of a GGUF header -> the registered model that has it.
 _HEADERS = {"cd2d87a25589b59f222688858608478fd7ed55b0cefdc3e96076591029713ce4": "smollm2"}
@@ -42,26 +46,52 @@ def expected_digest(located: Located) -> str | None:
     return dict(REGISTRY[owner].digests).popitem()[1] if owner is not None else None
 
 
+def recorded_digests(located: Located) -> dict[str, str] | None:
+    """File name -> sha256 of a download, by its manifest and the registry; None for what was not downloaded."""
+    manifest = store.read_manifest(located.path if located.path.is_dir() else located.path.parent)
+    if manifest is None:
+        return None
+    return {file.path: file.sha256 for file in manifest.files} | dict(located.spec.digests)
+
+
 def check_digest(located: Located, *, stamps: Path, cancel: CancelToken) -> str | None:
     """The digest a known file was found to have; None for an unknown one. Raises ModelDamaged, Cancelled.
 
+    Of a folder each recorded file with weights is checked; the digest is given when there is one such file.
     `stamps` is the file that remembers what was checked; it may be missing or unwritable.
     """
-    expected = expected_digest(located)
-    if expected is None:
-        return None
-    stamp = _stamp(located.path)
-    known = _read_stamps(stamps)
-    if known.get(str(located.path)) == [stamp, expected]:
-        return expected
-    found = sha256_of(located.path, progress=lambda _: None, cancel=cancel)
+    if located.format is Format.GGUF:
+        expected = expected_digest(located)
+        weights = {} if expected is None else {located.path: expected}
+    else:
+        recorded = recorded_digests(located) or {}
+        weights = {
+            located.path / name: sha256
+            for name, sha256 in recorded.items()
+            if name.endswith(".safetensors") and store.is_plain_name(name)
+        }
+    for path, expected in weights.items():
+        _check_file(path, expected, stamps, cancel)
+    return next(iter(weights.values())) if len(weights) == 1 else None
+
+
+def _check_file(path: Path, expected: str, stamps: Path, cancel: CancelToken) -> None:
+    try:
+        stamp = _stamp(path)
+        known = _read_stamps(stamps)
+        if known.get(str(path)) == [stamp, expected]:
+            return
+        found = sha256_of(path, progress=lambda _: None, cancel=cancel)
+    except OSError as error:
+        raise ModelDamaged(
+            f"{path}, a file of a known model, cannot be read: {error.strerror or error}.", next_step=_GET_AGAIN
+        ) from error
     if found != expected:
         raise ModelDamaged(
-            f"{located.path} says it is a known model, and its contents are not: sha256 {found}, expected {expected}.",
-            next_step="Get it again: `leanvibe models list` says how.",
+            f"{path} says it is a known model, and its contents are not: sha256 {found}, expected {expected}.",
+            next_step=_GET_AGAIN,
         )
-    _write_stamps(stamps, {**known, str(located.path): [stamp, expected]})
-    return expected
+    _write_stamps(stamps, {**known, str(path): [stamp, expected]})
 
 
 def sha256_of(path: Path, *, progress: Callable[[int], None], cancel: CancelToken) -> str:

@@ -8,7 +8,6 @@ into place.
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 import shutil
@@ -42,6 +41,8 @@ class PullProgress:
     total: int
 
 
+_LOCK = ".lock"
+
 Progress = Callable[[PullProgress], None]
 
 
@@ -59,6 +60,9 @@ def pull(spec: ModelSpec, *, cache: Path, progress: Progress, cancel: CancelToke
     _check_recorded(spec, listing)
     partial = store.partial_of(folder)
     with _on_disk_errors(cache), _only_one(partial), _resumable(spec):
+        if store.read_manifest(folder) is not None:  # another process finished it meanwhile
+            shutil.rmtree(partial, ignore_errors=True)
+            return resolve(spec.name, cache=cache)
         _check_space(partial, listing)
         records = _download_all(listing, partial, progress, cancel)
         _put_in_place(spec, listing, records, partial, folder)
@@ -112,6 +116,7 @@ def _download(
                 if tries < 0:
                     raise
                 _pause(limit("download.retry_seconds"), cancel)
+        opened.flush()
         os.fsync(opened.fileno())
     if not arriving.right:
         part.unlink()
@@ -206,8 +211,8 @@ def _put_in_place(
 ) -> None:
     wanted = {record.path for record in records}
     for file in partial.iterdir():
-        if file.name not in wanted and file.is_file():
-            file.unlink()  # parts of files that the repository has replaced since, and the lock
+        if file.name not in wanted and file.name != _LOCK and file.is_file():
+            file.unlink()  # parts of files that the repository has replaced since
     manifest = store.Manifest(
         name=spec.name,
         repo=listing.repo,
@@ -220,6 +225,7 @@ def _put_in_place(
     if folder.is_dir():
         shutil.rmtree(folder)  # it has no manifest, or the pull would have ended before
     partial.rename(folder)
+    (folder / _LOCK).unlink(missing_ok=True)  # not before: who waits would lock another file, and begin again
 
 
 def _check_space(partial: Path, listing: hub.Listing) -> None:
@@ -261,7 +267,12 @@ def _resumable(spec: ModelSpec) -> Iterator[None]:
 def _only_one(partial: Path) -> Iterator[None]:
     """Hold the folder for this process: two writers would mix their bytes."""
     partial.mkdir(parents=True, exist_ok=True)
-    with (partial / ".lock").open("w") as lock:
+    try:
+        import fcntl
+    except ImportError:  # Windows: no lock; a file whose bytes were mixed has the wrong digest and is thrown away
+        yield
+        return
+    with (partial / _LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -73,7 +73,7 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A model whose files are here. `digest`: the sha256 its one file should have; None for a folder or unknown."""
+    """A model whose files are here. `digest`: the sha256 its one file with weights should have, where it is known."""
 
     name: str
     path: Path  # the .gguf file, or the folder
@@ -225,7 +225,8 @@ def _located(spec: ModelSpec, path: Path) -> Located:
     digests = dict(spec.digests)
     manifest = store.read_manifest(path) if path.is_dir() else None
     if manifest is not None:
-        digests |= {file.path: file.sha256 for file in manifest.files}
+        # What this version of the program knows of a name counts before what a folder says of itself.
+        digests = {file.path: file.sha256 for file in manifest.files} | digests
     if isinstance(spec.source, Embedded) and spec.size is not None and weights.stat().st_size != spec.size:
         raise ModelDamaged(
             f"{weights} has {weights.stat().st_size:,} bytes, and should have {spec.size:,}.",

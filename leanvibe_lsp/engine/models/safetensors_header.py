@@ -72,6 +72,12 @@ def read_folder(folder: Path) -> tuple[dict[str, TensorInfo], list[Problem]]:
     else:
         placed = _weight_map(index)
         shards = sorted(set(placed.values()))
+        # mlx_lm loads these too, and their tensors would replace the ones checked here.
+        problems += [
+            Problem(path.name, "only the weights that the index names", "a file that it does not name")
+            for path in sorted(folder.glob("model*.safetensors"))
+            if path.name not in shards
+        ]
     tensors: dict[str, TensorInfo] = {}
     homes: dict[str, str] = {}
     broken: set[str] = set()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from leanvibe_lsp.config.limits import limit
-from leanvibe_lsp.engine.base import Alternative, Tokenizer
+from leanvibe_lsp.engine.base import Alternative, Loaded
 
 # What the model says next after a prompt of token ids, most probable first.
 NextToken = Callable[[tuple[int, ...]], Sequence[Alternative]]
@@ -93,13 +93,16 @@ def judge(probes: Sequence[Probe]) -> Verdict:
     return Verdict(state, mean, tuple(probes))
 
 
-def run_selftest(tokenizer: Tokenizer, next_token: NextToken) -> Verdict:
-    """Ask every known answer. Errors of the engine are the caller's."""
-    return judge([_ask(tokenizer, next_token, prompt, expected) for prompt, expected in KNOWN_ANSWERS])
+def run_selftest(loaded: Loaded, next_token: NextToken) -> Verdict:
+    """Ask every known answer, behind the model's begin of a text. Errors of the engine are the caller's."""
+    return judge([_ask(loaded, next_token, prompt, expected) for prompt, expected in KNOWN_ANSWERS])
 
 
-def _ask(tokenizer: Tokenizer, next_token: NextToken, prompt: str, expected: str) -> Probe:
-    alternatives = next_token(tuple(tokenizer.encode(prompt)))[: limit("engine.top_alternatives")]
+def _ask(loaded: Loaded, next_token: NextToken, prompt: str, expected: str) -> Probe:
+    # As in a conversation: Gemma, for one, says nothing sensible without it.
+    bos = loaded.tokenizer.special(loaded.special_text.get("bos_token", "")) if loaded.add_bos else None
+    begin = () if bos is None else (bos,)
+    alternatives = next_token((*begin, *loaded.tokenizer.encode(prompt)))[: limit("engine.top_alternatives")]
     logprobs = [a.logprob for a in alternatives if _agrees(a.text, expected)]
     if any(math.isnan(value) or value > _ROUNDING for value in logprobs):
         return Probe(prompt, expected, 0.0)  # no probability at all: a damaged model must not pass by it

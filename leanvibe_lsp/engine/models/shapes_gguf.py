@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 Shapes = dict[str, tuple[int, ...]]
 
 FAMILIES = ("llama", "qwen2", "phi3")
+
+_BLOCK = re.compile(r"(?:.+\.)?blk\.(\d+)\.", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +30,14 @@ class _Sizes:
 
 
 def check_gguf(file: GgufFile) -> tuple[list[Problem], list[str]]:
-    """What is wrong with the tensors, and what was not checked."""
+    """What is wrong with the tensors, and what was not checked. The number of blocks is checked for every family."""
     family = file.text("general.architecture")
     if (file.number("split.count") or 0) > 1:
         return [Problem("split.count", "one file", f"one of {file.number('split.count')} parts")], []
+    # First: what follows takes time and memory for each block, and llama.cpp ends the process over too many.
+    blocks, there = file.number(f"{family}.block_count") or 0, _blocks(file)
+    if blocks > there:
+        return [Problem(f"{family}.block_count", f"at most {there}, the blocks in the file", f"{blocks}")], []
     if family not in FAMILIES or file.number(f"{family}.expert_count"):
         return [], [f"tensor shapes: the architecture {family or 'none'!r} is not known here"]
     missing = [key for key in _REQUIRED if not file.number(f"{family}.{key}")]
@@ -39,6 +46,10 @@ def check_gguf(file: GgufFile) -> tuple[list[Problem], list[str]]:
     sizes = _sizes(file, family)
     required, optional = expected_shapes(family, sizes)
     return compare({name: tensor.shape for name, tensor in file.tensors.items()}, required, optional), []
+
+
+def _blocks(file: GgufFile) -> int:
+    return len({match[1].lstrip("0") for match in map(_BLOCK.match, file.tensors) if match is not None})
 
 
 _REQUIRED = ("embedding_length", "block_count", "feed_forward_length", "attention.head_count")

@@ -27,6 +27,9 @@ def check_safetensors(config_file: Path, tensors: dict[str, TensorInfo]) -> tupl
         config = None
     if not isinstance(config, dict):
         return [Problem(config_file.name, "a JSON object", "none")], []
+    too_many = _too_many_layers(config, len(tensors))
+    if too_many:
+        return too_many, []
     family = config.get("model_type")
     if family not in FAMILIES:
         return [], [f"tensor shapes: the model type {family!r} is not known here"]
@@ -41,6 +44,17 @@ def check_safetensors(config_file: Path, tensors: dict[str, TensorInfo]) -> tupl
         if tensors[name].dtype not in _FLOATS and f"{name.removesuffix('.weight')}.scales" not in tensors
     ]
     return problems + compare(plain, required, optional), []
+
+
+def _too_many_layers(config: dict[str, Any], tensors: int) -> list[Problem]:
+    """Every family's loader takes time and memory for each layer, whether it has weights or not."""
+    return [
+        Problem("num_hidden_layers", f"at most {tensors}, the tensors in the folder", str(part["num_hidden_layers"]))
+        for part in (config, config.get("text_config"))
+        if isinstance(part, dict)
+        and isinstance(part.get("num_hidden_layers"), int | float)
+        and part["num_hidden_layers"] > tensors
+    ]
 
 
 def _expected_shapes(family: str, config: dict[str, Any]) -> tuple[Shapes, Shapes]:

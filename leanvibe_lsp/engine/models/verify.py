@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from leanvibe_lsp.engine.models import cache as store
-from leanvibe_lsp.engine.models.digest import expected_digest, sha256_of
+from leanvibe_lsp.engine.models.digest import expected_digest, recorded_digests, sha256_of
 from leanvibe_lsp.engine.models.formats import Format
 from leanvibe_lsp.engine.models.gguf import read_gguf
 from leanvibe_lsp.engine.models.safetensors_header import read_folder
@@ -61,6 +61,12 @@ def verify_files(located: Located, *, progress: Callable[[VerifyProgress], None]
     """Check all that needs no computing. Raises Cancelled; an unreadable file is a problem, no error."""
     problems, skipped = _check_tensors(located)
     expected = _expected_digests(located)
+    problems += [
+        Problem(name, "the name of a file in the model's folder", "a path")
+        for name in sorted(expected)
+        if not store.is_plain_name(name)
+    ]
+    expected = {name: digest for name, digest in expected.items() if store.is_plain_name(name)}
     folder = located.path if located.path.is_dir() else located.path.parent
     present = [folder / name for name in sorted(expected) if (folder / name).is_file()]
     problems += [
@@ -98,11 +104,9 @@ def _check_tensors(located: Located) -> tuple[list[Problem], list[str]]:
 
 def _expected_digests(located: Located) -> dict[str, str | None]:
     """File name -> recorded digest: of the manifest for a download, else of the registry; None for one's own."""
-    folder = located.path if located.path.is_dir() else located.path.parent
-    manifest = store.read_manifest(folder)
-    if manifest is not None:
-        downloaded = {file.path: file.sha256 for file in manifest.files}
-        return {**downloaded, **dict(located.spec.digests)}
+    recorded = recorded_digests(located)
+    if recorded is not None:
+        return {**recorded}
     if located.format is Format.GGUF:
         return {located.path.name: expected_digest(located)}
     return {file.name: None for file in sorted(located.path.glob("model*.safetensors"))}

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +226,15 @@ def test_client_process_id_on_the_command_line(start_server: Start) -> None:
         assert server.exit_code(10) == 1
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Processes started here can be interrupted, even when this one cannot (a background job inherits no SIGINT)."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_quietly(start_server: Start, tmp_path: Path, number: int, code: int) -> None:
     """Ctrl-C ends with 130 and SIGTERM with 143, without a traceback."""
@@ -298,18 +307,17 @@ def listening_port(process: subprocess.Popen[bytes]) -> int:
 
 
 @pytest.fixture
-def listener(request: pytest.FixtureRequest) -> Any:
-    process = subprocess.Popen(
-        leanvibe("serve", *request.param, "127.0.0.1:0", "--engine", "mock", "--log-level", "error"),
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-    )
-    yield process, listening_port(process)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 130
-    assert process.stderr is not None
-    assert b"Traceback" not in process.stderr.read()
-    process.stderr.close()
+def listener(request: pytest.FixtureRequest, interruptible: None) -> Any:
+    command = leanvibe("serve", *request.param, "127.0.0.1:0", "--engine", "mock", "--log-level", "error")
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        try:
+            yield process, listening_port(process)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 130
+            assert process.stderr is not None
+            assert b"Traceback" not in process.stderr.read()
+        finally:
+            process.kill()
 
 
 def use(client: RpcClient) -> None:
@@ -330,6 +338,8 @@ def test_two_clients_over_tcp(listener: tuple[Any, int]) -> None:
             assert "result" in first.reply(ids[0])
             assert "result" in second.reply(ids[1])
         assert "result" in first.call("leanvibe/ask", {"question": "why?"})
+        closed = {**HOVER, "textDocument": {"uri": Path(__file__).as_uri()}}
+        assert "is not open" in first.call("textDocument/hover", closed)["error"]["message"]
         assert first.stray == b""
 
 

@@ -88,7 +88,7 @@ async def test_the_deltas_are_the_answer(rooms: list[Room]) -> None:
     answer = await room.ask(AskRequest("what?", (place(),)))
     assert room.text == answer.answer
     assert answer.answer.startswith(NOTICE)
-    assert (answer.model, answer.backend, answer.tier, answer.finish_reason) == ("mock", "mock", "model", "stop")
+    assert (answer.model, answer.backend, answer.tier, answer.finish_reason) == ("mock", "mock", "mock", "stop")
     assert list(dict.fromkeys(event.title for event in room.heard if isinstance(event, Stage))) == [
         "loading model",
         "reading context",

@@ -45,13 +45,13 @@ FAILED = HostStatus("failed", None, BROKEN, verdict(State.UNVERIFIED))
 @pytest.mark.parametrize(
     ("report", "word", "code"),
     [
-        (build_report(LINUX, SELECTION, None, status(), 0), "healthy", 0),
-        (build_report(LINUX, SELECTION, None, status(State.DEGRADED), 0), "degraded", 1),
-        (build_report(LINUX, SELECTION, None, HostStatus("idle"), 0), "degraded", 1),
-        (build_report(NVIDIA, SELECTION, None, status(), 0), "degraded", 1),
-        (build_report(LINUX, SELECTION, Busy("Full.", next_step="Wait."), status(), 3), "degraded", 1),
-        (build_report(LINUX, SELECTION, BROKEN, FAILED, 0), "broken", 2),
-        (build_report(LINUX, None, ModelNotFound("None.", next_step="Pull."), HostStatus("idle"), 0), "broken", 2),
+        (build_report(LINUX, SELECTION, SELECTION.steps, None, status(), 0), "healthy", 0),
+        (build_report(LINUX, SELECTION, SELECTION.steps, None, status(State.DEGRADED), 0), "degraded", 1),
+        (build_report(LINUX, SELECTION, SELECTION.steps, None, HostStatus("idle"), 0), "degraded", 1),
+        (build_report(NVIDIA, SELECTION, SELECTION.steps, None, status(), 0), "degraded", 1),
+        (build_report(LINUX, SELECTION, SELECTION.steps, Busy("Full.", next_step="Wait."), status(), 3), "degraded", 1),
+        (build_report(LINUX, SELECTION, SELECTION.steps, BROKEN, FAILED, 0), "broken", 2),
+        (build_report(LINUX, None, (), ModelNotFound("None.", next_step="Pull."), HostStatus("idle"), 0), "broken", 2),
     ],
     ids=["healthy", "weak model", "idle", "unused gpu", "busy", "unverified", "no model"],
 )
@@ -69,7 +69,7 @@ def test_status_and_exit_code(report: Report, word: str, code: int) -> None:
 
 def test_the_facts_of_a_healthy_one() -> None:
     """What `leanvibe/health` promises is there, with the self-test's figures."""
-    body = build_report(LINUX, SELECTION, None, status(), 2).as_json()
+    body = build_report(LINUX, SELECTION, SELECTION.steps, None, status(), 2).as_json()
     assert body["has_pretrained_weights"] is True
     assert body["inference_ready"] is True
     assert body["last_inference_ms"] == 12.5
@@ -84,7 +84,7 @@ def test_the_facts_of_a_healthy_one() -> None:
 
 def test_an_unverified_model_is_not_called_pretrained() -> None:
     """Weights that failed the known answers are not proven, and the figures that show it are in the report."""
-    report = build_report(LINUX, SELECTION, BROKEN, FAILED, 0)
+    report = build_report(LINUX, SELECTION, SELECTION.steps, BROKEN, FAILED, 0)
     assert not report.has_pretrained_weights
     assert not report.inference_ready
     assert report.selftest is not None
@@ -155,3 +155,20 @@ async def test_a_choice_that_cannot_be_made_is_a_problem(monkeypatch: pytest.Mon
     monkeypatch.setattr(module, "select", select)
     report = await _examine(KnowingEngine(), lambda _: SELECTION, Settings(), load=False)
     assert (report.status, report.backend, report.model) == ("broken", None, None)
+
+
+async def test_a_broken_choice_shows_what_there_was() -> None:
+    """When nothing could be chosen, every candidate is listed with how it stands, and none as chosen."""
+
+    def plan(_cancel: CancelToken) -> Selection:
+        raise ModelNotFound("There is none.", next_step="Pull one.")
+
+    report = await _examine(KnowingEngine(), plan, Settings(model="no-such-model"), load=False)
+    assert report.chain[0].candidate == "model no-such-model"
+    assert [step.candidate for step in report.chain[1:]] == [
+        "mlx on Metal",
+        "mlx on CUDA",
+        "llama.cpp",
+        "mlx on the CPU",
+    ]
+    assert not [step for step in report.chain if step.chosen]

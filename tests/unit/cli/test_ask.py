@@ -39,7 +39,7 @@ def test_piped_output_is_the_answer_alone(leanvibe: Leanvibe, code: Path) -> Non
     assert "\x1b" not in done.stdout + done.stderr
     footer = done.stderr.strip()
     assert "\n" not in footer
-    for part in ("mock", "rung: model", "confidence", "not calibrated", "cached", "first token", "tok/s"):
+    for part in ("mock", "rung: mock", "confidence", "scripted text", "cached", "first token", "tok/s"):
         assert part in footer
 
 
@@ -108,11 +108,12 @@ def test_what_cannot_be_served_has_a_code_and_a_next_step(
     assert len(done.stderr.strip().splitlines()) >= 2
 
 
-def test_a_bad_environment_variable_is_said_and_not_used(leanvibe: Leanvibe) -> None:
-    """LEANVIBE_ENGINE=nonsense costs itself: one line on stderr, the option wins."""
-    done = leanvibe("ask", "q", "--engine", "mock", LEANVIBE_ENGINE="nonsense")
-    assert (done.returncode, done.stdout) == (0, _ANSWER + "\n")
+def test_a_bad_environment_variable_is_an_error(leanvibe: Leanvibe) -> None:
+    """LEANVIBE_ENGINE=nonsense is never answered by something else; an option overrides it."""
+    done = leanvibe("ask", "q", LEANVIBE_ENGINE="nonsense")
+    assert (done.returncode, done.stdout) == (2, "")
     assert "LEANVIBE_ENGINE must be one of" in done.stderr
+    assert leanvibe("ask", "q", "--engine", "mock", LEANVIBE_ENGINE="nonsense").stdout == _ANSWER + "\n"
     assert leanvibe("ask", "q", LEANVIBE_ENGINE="mock").stdout == _ANSWER + "\n"
     assert leanvibe("ask", "q", LEANVIBE_MODEL="no-such-model").returncode == 3
 

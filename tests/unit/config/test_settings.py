@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanvibe_lsp.config.settings import ENGINES, Problem, Settings, from_environment, with_options
+from leanvibe_lsp.config.settings import ENGINES, Problem, Settings, chosen, with_options
+from leanvibe_lsp.errors import UsageError
 
 
 def test_options_are_laid_over_settings() -> None:
@@ -49,14 +50,26 @@ def test_options_that_are_no_object_are_said(options: object) -> None:
     assert problems == (Problem("", f"options must be an object, not {type(options).__name__}"),)
 
 
-def test_the_environment() -> None:
-    """LEANVIBE_ENGINE and LEANVIBE_MODEL are read; an empty one is not set."""
-    assert from_environment({}) == (Settings(), ())
-    assert from_environment({"LEANVIBE_ENGINE": "", "LEANVIBE_MODEL": ""}) == (Settings(), ())
-    assert from_environment({"LEANVIBE_ENGINE": "mock", "LEANVIBE_MODEL": "x"}) == (Settings("mock", "x"), ())
-    settings, problems = from_environment({"LEANVIBE_ENGINE": "nonsense", "LEANVIBE_MODEL": "x"})
-    assert settings == Settings(None, "x")
-    assert [problem.field for problem in problems] == ["engine"]
+def test_options_win_over_the_environment() -> None:
+    """What is on the command line counts; what is not there comes from the environment; empty is not set."""
+    environment = {"LEANVIBE_ENGINE": "mlx", "LEANVIBE_MODEL": "phi3"}
+    assert chosen(None, None, {}) == Settings()
+    assert chosen(None, None, {"LEANVIBE_ENGINE": "", "LEANVIBE_MODEL": ""}) == Settings()
+    assert chosen(None, None, environment) == Settings("mlx", "phi3")
+    assert chosen("smollm2", "mock", environment) == Settings("mock", "smollm2")
+    assert chosen(None, "mock", {"LEANVIBE_ENGINE": "nonsense"}) == Settings("mock")
+
+
+@pytest.mark.parametrize(
+    ("engine", "environment", "source"),
+    [("nonsense", {}, "--engine"), (None, {"LEANVIBE_ENGINE": "nonsense"}, "LEANVIBE_ENGINE")],
+)
+def test_an_override_that_cannot_be_met_is_an_error(
+    engine: str | None, environment: dict[str, str], source: str
+) -> None:
+    """Where it comes from and the choices are said; nothing else is taken instead."""
+    with pytest.raises(UsageError, match=rf"{source} must be one of llama\.cpp, mlx, mock"):
+        chosen(None, engine, environment)
 
 
 @given(

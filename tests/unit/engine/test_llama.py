@@ -17,7 +17,7 @@ from leanvibe_lsp.engine.base import Chunk, Event, FinishReason, GenerationReque
 from leanvibe_lsp.engine.llama import LlamaEngine, _kv_cache_bytes, _parameters_of
 from leanvibe_lsp.engine.mock import CharacterTokenizer
 from leanvibe_lsp.engine.models.gguf import GgufFile
-from leanvibe_lsp.engine.models.tensor import TensorInfo
+from leanvibe_lsp.engine.models.tensor import Problem, TensorInfo
 from leanvibe_lsp.engine.models.vocabulary import TokenizerFiles
 from leanvibe_lsp.errors import BackendError, Cancelled, DeadlineExceeded, EngineError, ModelDamaged
 from tests.support.engines import located
@@ -63,10 +63,16 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> LlamaEngine:
             if fake.fails:
                 raise RuntimeError("bad magic")
             self.parameters = parameters
+            self.folder = Path(parameters.hostnames[0]).parent
+            self.folder_mode = stat.S_IMODE(self.folder.stat().st_mode)
             made.append(self)
 
-        def handle_completions(self, parameters: dict[str, Any], callback: Callable[[dict[str, Any]], bool]) -> None:
+        def handle_completions(
+            self, parameters: dict[str, Any], callback: Callable[[dict[str, Any]], bool] | None = None
+        ) -> None:
             self.asked = parameters
+            if callback is None:  # the one answer that proves that the loop turns
+                return
             for event in fake.events:
                 if callback(event):
                     return
@@ -77,10 +83,12 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> LlamaEngine:
         get_device_info=lambda: [{"type": "GGML_BACKEND_DEVICE_TYPE_CPU"}],
         events=[],
         fails=False,
+        problems=[],
         made=made,
     )
     monkeypatch.setitem(sys.modules, "xllamacpp", fake)
     monkeypatch.setattr(module, "read_gguf", lambda _: gguf())
+    monkeypatch.setattr(module, "check_gguf", lambda _: (fake.problems, []))
     files = TokenizerFiles(CharacterTokenizer(), "template", {"eos_token": "</s>"}, True, frozenset({7}))
     monkeypatch.setattr(module, "load_tokenizer", lambda _: files)
     found = LlamaEngine(located())
@@ -103,19 +111,17 @@ def play(
 
 
 def test_load_gives_the_facts(engine: LlamaEngine) -> None:
-    """Window, memory and tokenizer come from the file; the socket's folder is the user's alone, gone after close."""
+    """Window, memory and tokenizer come from the file; the socket's folder is the user's alone, and gone at once."""
     loaded = engine.load(CancelToken())
     assert loaded.window == 2_048
     assert loaded.memory_bytes == 16 + 2 * 3 * 2 * 8 * 2 * 2_048
     assert loaded.device == "cpu"
     assert loaded.add_bos
-    parameters = engine.fake.made[0].parameters  # type: ignore[attr-defined]
-    folder = Path(parameters.hostnames[0]).parent
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert len(parameters.api_keys[0]) == 64
+    server = engine.fake.made[0]  # type: ignore[attr-defined]
+    assert (server.folder_mode, server.folder.exists()) == (0o700, False)
+    assert len(server.parameters.api_keys[0]) == 64
     engine.close()
     engine.close()
-    assert not folder.exists()
     with pytest.raises(EngineError, match="not loaded"):
         engine.generate(_REQUEST, lambda _: None, CancelToken(), Deadline.never())
 
@@ -135,6 +141,21 @@ def test_weights_that_llama_cpp_refuses(engine: LlamaEngine) -> None:
         engine.load(CancelToken())
     assert "models verify planted" in caught.value.next_step
     assert engine._socket_folder is None
+
+
+def test_tensors_that_do_not_fit_never_reach_llama_cpp(engine: LlamaEngine) -> None:
+    """llama.cpp ends the process for some damaged files; what our own check finds is refused before it."""
+    engine.fake.problems = [Problem("llama.block_count", "at most 3", "600")]  # type: ignore[attr-defined]
+    with pytest.raises(ModelDamaged, match=r"llama.block_count: expected at most 3, found 600"):
+        engine.load(CancelToken())
+    assert engine.fake.made == []  # type: ignore[attr-defined]
+
+
+def test_more_layers_than_llama_cpp_takes(engine: LlamaEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of 513 layers is refused by name; llama.cpp would end the process."""
+    monkeypatch.setattr(module, "read_gguf", lambda _: gguf(**{"llama.block_count": 513}))
+    with pytest.raises(ModelDamaged, match="at most 512 layers, found 513"):
+        engine.load(CancelToken())
 
 
 def test_events_become_chunks(engine: LlamaEngine) -> None:

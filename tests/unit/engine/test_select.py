@@ -9,7 +9,7 @@ import pytest
 from leanvibe_lsp.config.settings import Settings
 from leanvibe_lsp.engine import select as module
 from leanvibe_lsp.engine.models.formats import Format
-from leanvibe_lsp.engine.models.registry import REGISTRY, Located
+from leanvibe_lsp.engine.models.registry import REGISTRY, Located, resolve
 from leanvibe_lsp.engine.select import (
     Machine,
     Selection,
@@ -17,11 +17,13 @@ from leanvibe_lsp.engine.select import (
     choose_backend,
     choose_model,
     default_models,
+    mlx_obstacle,
     probe_machine,
     select,
 )
 from leanvibe_lsp.errors import BackendError, ModelDamaged, ModelNotFound, UsageError
 from tests.support.engines import located
+from tests.support.gguf import write_gguf
 
 APPLE = Machine("Darwin", "arm64", False, "0.32", None, None)
 APPLE_BARE = Machine("Darwin", "arm64", False, None, None, None)
@@ -210,6 +212,7 @@ def test_a_default_that_no_backend_here_runs_is_passed_over(monkeypatch: pytest.
     """`--engine llama.cpp` on Apple silicon with both Phi-3 downloads takes the GGUF: the override can be met."""
     formats = {"phi3": Format.SAFETENSORS, "phi3-gguf": Format.GGUF, "smollm2": Format.GGUF}
     monkeypatch.setattr(module, "resolve", lambda name, *, cache: located(formats[name], name))
+    monkeypatch.setattr(module, "mlx_obstacle", lambda located, machine: "")
     machine = Machine("Darwin", "arm64", False, "0.32", None, "2026.1")
     selection = select(Settings(engine="llama.cpp"), machine, tmp_path)
     assert selection.located is not None
@@ -243,3 +246,39 @@ def test_the_mock_with_a_model_is_an_error(tmp_path: Path) -> None:
     """Two overrides that contradict each other are an error, not a choice."""
     with pytest.raises(UsageError, match="mock engine runs no model"):
         select(Settings(engine="mock", model="smollm2"), probe_machine(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("machine", "expected"),
+    [
+        (Machine("Darwin", "arm64", False, "0.32", None, "1"), "llama.cpp"),
+        (Machine("Linux", "x86_64", True, "0.32", "0.32", "1"), "llama.cpp"),
+    ],
+)
+def test_a_file_mlx_cannot_read_goes_to_llama(machine: Machine, expected: str) -> None:
+    """A GGUF of a kind that MLX does not read is for llama.cpp, also where MLX is fast; the step says why."""
+    backend, steps = choose_backend(Format.GGUF, machine, None, mlx_obstacle="MLX does not read Q4_K")
+    assert backend == expected
+    assert "MLX does not read Q4_K" in [step.reason for step in steps]
+    with pytest.raises(BackendError, match="MLX does not read Q4_K"):
+        choose_backend(Format.GGUF, machine, "mlx", mlx_obstacle="MLX does not read Q4_K")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "kind", "block", "expected"),
+    [
+        ("llama", 2, (32, 18), ""),
+        ("llama", 12, (256, 144), "MLX does not read tensors of the type Q4_K"),
+        ("gemma", 2, (32, 18), "MLX is not taught to read GGUF files of the kind 'gemma'"),
+    ],
+)
+def test_what_mlx_reads_is_asked_of_the_file(
+    architecture: str, kind: int, block: tuple[int, int], expected: str, tmp_path: Path
+) -> None:
+    """The tensors' types and the architecture decide, and only where MLX would be tried first."""
+    path = write_gguf(
+        tmp_path / "m.gguf", {"general.architecture": architecture}, {"a": (256,)}, kind=kind, block=block
+    )
+    located = resolve(str(path), cache=tmp_path)
+    assert mlx_obstacle(located, Machine("Darwin", "arm64", False, "0.32", None, "1")) == expected
+    assert mlx_obstacle(located, Machine("Linux", "x86_64", False, "0.32", None, "1")) == ""

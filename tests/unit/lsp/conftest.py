@@ -111,7 +111,9 @@ def services() -> FakeServices:
 @pytest.fixture
 async def new_session(services: FakeServices, workers: ThreadPoolExecutor) -> AsyncIterator[Session]:
     """A session before initialize."""
-    server = make_server(SharedServices(lambda settings: services), settings=Settings(), workers=workers)
+    server = make_server(
+        SharedServices(lambda settings: services), settings=Settings(), workers=workers, reads_files=True
+    )
     session = Session(server, services)
     yield session
     await server.finish(within=1)

@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.config.settings import Settings
 from leanvibe_lsp.errors import BackendError, UsageError
 from leanvibe_lsp.lsp import listen
@@ -29,13 +32,18 @@ INITIALIZE = message(1, "initialize", {"processId": None, "rootUri": None, "capa
 
 
 @asynccontextmanager
-async def listening(serve: Any, services: FakeServices, workers: ThreadPoolExecutor) -> AsyncIterator[int]:
-    shared = SharedServices(lambda settings: services)
+async def listening(
+    serve: Any,
+    services: FakeServices,
+    workers: ThreadPoolExecutor,
+    create: Callable[[Settings], FakeServices] | None = None,
+) -> AsyncIterator[int]:
+    shared = SharedServices(create or (lambda settings: services), kept=Settings())
     announced: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     task = asyncio.ensure_future(
         serve(
             Address("127.0.0.1", 0),
-            lambda: make_server(shared, settings=Settings(), workers=workers),
+            lambda: make_server(shared, settings=Settings(), workers=workers, reads_files=False),
             announced.set_result,
         )
     )
@@ -147,6 +155,41 @@ async def test_a_web_page_is_hung_up_on(services: FakeServices, workers: ThreadP
         await client.close()
 
 
+@pytest.mark.parametrize("pieces", [1, 40])
+@pytest.mark.parametrize("path_bytes", [200, 2 * limit("rpc.header_bytes"), 4 * limit("rpc.read_bytes")])
+async def test_a_web_page_with_a_long_path_is_hung_up_on(
+    services: FakeServices, workers: ThreadPoolExecutor, pieces: int, path_bytes: int
+) -> None:
+    """The whole first line is judged, however long it is and in whatever pieces it comes."""
+    request = b"POST /" + b"a" * path_bytes + b" HTTP/1.1\r\nHost: localhost\r\n" + encode(INITIALIZE)
+    size = len(request) // pieces + 1
+    async with listening(serve_tcp, services, workers) as port:
+        client = await tcp(port)
+        with suppress(ConnectionError):  # hung up on before the request was all there
+            for start in range(0, len(request), size):
+                client.writer.write(request[start : start + size])
+                await client.writer.drain()
+                await asyncio.sleep(0)
+        with suppress(ConnectionResetError):
+            assert await client.at_end()
+        with suppress(ConnectionError):
+            await client.close()
+
+
+async def test_a_first_message_in_pieces(services: FakeServices, workers: ThreadPoolExecutor) -> None:
+    """A client whose first header comes byte by byte is served."""
+    async with listening(serve_tcp, services, workers) as port:
+        client = await tcp(port)
+        client.writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in encode(INITIALIZE)[:30]:
+            client.writer.write(bytes([byte]))
+            await client.writer.drain()
+            await asyncio.sleep(0)
+        client.writer.write(encode(INITIALIZE)[30:])
+        assert "result" in await client.receive()
+        await client.close()
+
+
 async def test_a_client_that_vanishes_frees_its_requests(services: FakeServices, workers: ThreadPoolExecutor) -> None:
     """A connection that is cut with a question running cancels the question."""
     services.gate = asyncio.Event()
@@ -160,6 +203,44 @@ async def test_a_client_that_vanishes_frees_its_requests(services: FakeServices,
         services.tokens[0].on_cancel(lambda: loop.call_soon_threadsafe(cancelled.set))
         client.writer.transport.abort()
         await asyncio.wait_for(cancelled.wait(), 20)
+
+
+async def test_services_of_a_clients_choice_end_with_its_last_session(
+    services: FakeServices, workers: ThreadPoolExecutor
+) -> None:
+    """What clients chose stops when the last of them has left; the listener's own services stay for the next client."""
+    made: list[str | None] = []
+    stopped = threading.Event()
+
+    def create(settings: Settings) -> FakeServices:
+        made.append(settings.model)
+        services = FakeServices()
+        services.close = stopped.set if settings.model else lambda: pytest.fail("stopped")  # type: ignore[method-assign]
+        return services
+
+    async def use(model: str | None) -> _TcpClient:
+        client = await tcp(port)
+        options = {} if model is None else {"initializationOptions": {"model": model}}
+        start = {"processId": None, "rootUri": None, "capabilities": {}, **options}
+        assert "result" in await client.call(message(1, "initialize", start))
+        assert "result" in await client.call(message(2, "leanvibe/health"))
+        return client
+
+    async def leave(client: _TcpClient) -> None:
+        client.send(json.dumps({"jsonrpc": "2.0", "method": "exit"}).encode())
+        assert await client.at_end()
+        await client.close()
+
+    async with listening(serve_tcp, services, workers, create) as port:
+        own, first, second = await use(None), await use("big"), await use("big")
+        await leave(own)
+        await leave(first)
+        assert not stopped.is_set()
+        await leave(second)
+        assert await asyncio.to_thread(stopped.wait, 20)
+        await leave(await use("big"))
+        await leave(await use(None))
+    assert made == [None, "big", "big"]
 
 
 async def test_the_listener_ends_its_sessions(services: FakeServices, workers: ThreadPoolExecutor) -> None:

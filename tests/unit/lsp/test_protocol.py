@@ -212,6 +212,30 @@ async def test_unknown_notifications_are_tolerated(session: Any) -> None:
     assert session.sent == []
 
 
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("textDocument/hover", HOVER),
+        ("leanvibe/ask", {"question": "x", "workDoneToken": 1}),
+        ("leanvibe/health", None),
+        ("workspace/executeCommand", {"command": "leanvibe.explain", "arguments": [{"uri": URI}]}),
+        ("shutdown", None),
+    ],
+)
+async def test_a_request_without_an_id_is_not_run(
+    session: Any, caplog: pytest.LogCaptureFixture, method: str, params: object
+) -> None:
+    """A request method sent as a notification is ignored: its handler does not run, and the client hears nothing."""
+    session.open("def f(): pass\n")
+    session.sent.clear()
+    session.notify(method, params)
+    await asyncio.sleep(0)
+    assert session.sent == []
+    assert session.services.requests == []
+    assert not [record for record in caplog.records if record.exc_info]
+    assert "result" in await session.call("leanvibe/health")
+
+
 async def test_a_bad_notification_is_logged_for_the_client(session: Any) -> None:
     """didChange for a document that is not open, or with bad params, ends nothing and is told in the log."""
     session.notify("textDocument/didChange", {"textDocument": {"uri": URI, "version": 2}, "contentChanges": []})
@@ -399,16 +423,46 @@ async def test_sessions_share_services_by_settings(workers: ThreadPoolExecutor) 
         return made[-1]
 
     shared = SharedServices(create)
-    servers = [make_server(shared, settings=Settings(model=name), workers=workers) for name in ("a", "a", "b")]
+    servers = [
+        make_server(shared, settings=Settings(model=name), workers=workers, reads_files=True)
+        for name in ("a", "a", "b")
+    ]
     assert servers[0].services is servers[1].services
     assert servers[0].services is not servers[2].services
+    assert servers[0].services is made[0]
     shared.close()
     assert [services.closed for services in made] == [1, 1]
 
 
+def test_services_that_are_stopping_are_waited_for() -> None:
+    """Closing waits for what a session has given back and what still stops; kept services stop only then."""
+    gate = threading.Event()
+    made: dict[str | None, FakeServices] = {}
+
+    class Slow(FakeServices):
+        def close(self) -> None:
+            assert gate.wait(20)
+            super().close()
+
+    def create(settings: Settings) -> FakeServices:
+        made[settings.model] = Slow()
+        return made[settings.model]
+
+    shared = SharedServices(create, kept=Settings())
+    for settings in (Settings(), Settings(model="a")):
+        shared.take(settings)
+        shared.give_back(settings)
+    assert [services.closed for services in made.values()] == [0, 0]
+    gate.set()
+    shared.close()
+    assert [services.closed for services in made.values()] == [1, 1]
+
+
 async def test_a_closed_session_is_freed(workers: ThreadPoolExecutor) -> None:
     """Nothing keeps a session alive after its connection ended (pygls' own caches would)."""
-    server = make_server(SharedServices(lambda settings: FakeServices()), settings=Settings(), workers=workers)
+    server = make_server(
+        SharedServices(lambda settings: FakeServices()), settings=Settings(), workers=workers, reads_files=True
+    )
     server.attach(type("Wire", (), {"send": lambda self, body: None})())
     server.take(
         {

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from leanvibe_lsp.lsp import run
 from leanvibe_lsp.lsp.framing import FrameDecoder, encode
 from leanvibe_lsp.lsp.listen import Address
 from leanvibe_lsp.lsp.pipes import Pipes, take_standard_streams
+from leanvibe_lsp.lsp.server import LeanVibeServer
 from tests.support.fake_services import FakeServices
 
 
@@ -106,6 +109,77 @@ def test_standard_streams_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "dup2", lambda old, new: calls.append((old, new)))
     monkeypatch.setattr(os, "open", lambda path, flags: (path, flags))
     monkeypatch.setattr(os, "close", lambda fd: None)
+    monkeypatch.setattr(os, "set_blocking", lambda fd, blocking: None)
     assert take_standard_streams() == Pipes(100, 101)
     assert calls == [((os.devnull, os.O_RDONLY), 0), (2, 1)]
     assert sys.stdout is sys.stderr
+
+
+def test_standard_streams_are_made_blocking() -> None:
+    """A parent that left its pipes non-blocking does not make a large reply fail."""
+    (in_read, in_write), (out_read, out_write) = os.pipe(), os.pipe()
+    for fd in (in_read, out_write):
+        os.set_blocking(fd, False)
+    code = (
+        "import os, sys\n"
+        "from leanvibe_lsp.lsp.pipes import take_standard_streams\n"
+        "pipes = take_standard_streams()\n"
+        "sys.exit(not (os.get_blocking(pipes.read_fd) and os.get_blocking(pipes.write_fd)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], stdin=in_read, stdout=out_write, timeout=60, check=False)
+    for fd in (in_read, in_write, out_read, out_write):
+        os.close(fd)
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(("transport", "reads"), [("stdio", True), ("tcp", False), ("ws", False)])
+def test_files_are_read_for_a_client_on_stdio_only(
+    deadlines: list[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, transport: str, reads: bool
+) -> None:
+    """Whoever reaches a port cannot read the user's files through the server."""
+    file = tmp_path / "secret.py"
+    file.touch()
+    served: list[object] = []
+
+    async def serve(make_server: Callable[[], LeanVibeServer]) -> int:
+        try:
+            served.append(make_server().file_of(file.as_uri()))
+        except UsageError as error:
+            served.append(error.next_step)
+        return 0
+
+    async def serve_pipes(server: LeanVibeServer, pipes: Pipes) -> int:
+        return await serve(lambda: server)
+
+    async def listen(address: Address, make_server: Callable[[], LeanVibeServer], announce: object) -> None:
+        await serve(make_server)
+
+    monkeypatch.setattr(run, "serve_pipes", serve_pipes)
+    monkeypatch.setattr(run, "serve_tcp", listen)
+    monkeypatch.setattr(run, "serve_websocket", listen)
+    if transport == "stdio":
+        run.run_stdio(Pipes(0, 1), Settings(), FakeServices)
+    else:
+        address = Address("127.0.0.1", 0)
+        run.run_listener(transport, address, Settings(), FakeServices, announce=lambda line: None)
+    assert served == [file if reads else "Open the document in the editor first."]
+
+
+def test_a_listeners_own_services_stay_for_the_next_client(
+    deadlines: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that leaves does not stop the engine that the listener was started with; its end does."""
+    services = FakeServices()
+    closed: list[int] = []
+
+    async def listen(address: Address, make_server: Callable[[], LeanVibeServer], announce: object) -> None:
+        for _ in range(2):
+            server = make_server()
+            assert server.services is services
+            server.give_back_services()
+            closed.append(services.closed)
+
+    monkeypatch.setattr(run, "serve_tcp", listen)
+    address = Address("127.0.0.1", 0)
+    assert run.run_listener("tcp", address, Settings(), lambda settings: services, announce=lambda line: None) == 0
+    assert [*closed, services.closed] == [0, 0, 1]

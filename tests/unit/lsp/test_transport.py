@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import json
 import os
+import random
+import select
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -65,6 +67,32 @@ async def test_frames_stay_whole_and_a_full_pipe_holds_up_nobody(pipe: tuple[int
     assert await reading == bodies
 
 
+async def test_small_and_large_messages_stay_in_order(pipe: tuple[int, int]) -> None:
+    """A small message, written at once when it may, never overtakes or splits a large one still being written."""
+    reader, writer = pipe
+    dice = random.Random(5)
+    out = PipeWriter(writer, at_loss=lambda: pytest.fail("lost"))
+    bodies = [
+        b"%d:" % number + bytes(dice.choice([10, 100, select.PIPE_BUF, 20_000, 100_000])) for number in range(400)
+    ]
+    received: list[bytes] = []
+
+    def read_slowly() -> None:
+        decoder = FrameDecoder()
+        while data := os.read(reader, 4_000):
+            received.extend(decoder.feed(data))
+
+    reading = asyncio.ensure_future(asyncio.to_thread(read_slowly))
+    for body in bodies:
+        out.send(body)
+        for _ in range(dice.choice([0, 1, 2, 50])):
+            await asyncio.sleep(0)
+    assert await asyncio.to_thread(lambda: out.close(within=20))
+    os.close(writer)
+    await reading
+    assert received == bodies
+
+
 async def test_a_client_that_is_gone_is_told_once(pipe: tuple[int, int]) -> None:
     """A broken pipe is a loss, told on the loop; further sends do nothing."""
     reader, writer = pipe
@@ -104,7 +132,9 @@ def test_reader_outlives_its_loop(pipe: tuple[int, int]) -> None:
 
 
 def server_of(services: FakeServices, workers: ThreadPoolExecutor) -> LeanVibeServer:
-    return make_server(SharedServices(lambda settings: services), settings=Settings(), workers=workers)
+    return make_server(
+        SharedServices(lambda settings: services), settings=Settings(), workers=workers, reads_files=True
+    )
 
 
 @pytest.mark.parametrize(("methods", "code"), [(["exit"], 1), (["shutdown", "exit"], 0), ([], 1), (["shutdown"], 0)])

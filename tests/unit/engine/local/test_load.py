@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,17 @@ def test_bad_config(config: dict[str, Any], tiny_model: Any, folder: Path) -> No
     with pytest.raises(ModelError) as caught:
         load_weights(located(folder, Format.SAFETENSORS), CancelToken())
     assert caught.value.next_step
+
+
+def test_weights_that_the_index_does_not_name(tiny_model: Any, folder: Path) -> None:
+    """A file that mlx_lm would load over the checked ones is refused by its name."""
+    arrays = arrays_of(tiny_model)
+    index = {"weight_map": dict.fromkeys(arrays, "model.safetensors")}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    load_weights(located(folder, Format.SAFETENSORS), CancelToken())
+    shutil.copyfile(folder / "model.safetensors", folder / "model_extra.safetensors")
+    with pytest.raises(ModelDamaged, match=r"model_extra\.safetensors"):
+        load_weights(located(folder, Format.SAFETENSORS), CancelToken())
 
 
 def test_unknown_family_is_a_format_error(tiny_model: Any, folder: Path) -> None:

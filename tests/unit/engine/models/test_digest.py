@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from leanvibe_lsp.core.cancel import CancelToken
+from leanvibe_lsp.engine.models import cache as store
 from leanvibe_lsp.engine.models import digest
 from leanvibe_lsp.engine.models.digest import check_digest, expected_digest, sha256_of
+from leanvibe_lsp.engine.models.formats import Format
 from leanvibe_lsp.engine.models.gguf import read_gguf
-from leanvibe_lsp.engine.models.registry import Located, resolve
+from leanvibe_lsp.engine.models.registry import LocalPath, Located, ModelSpec, resolve
 from leanvibe_lsp.errors import Cancelled, ModelDamaged
 from tests.support.gguf import llama_metadata, llama_shapes, write_gguf
 
@@ -88,6 +90,63 @@ def test_a_copy_of_a_known_model_is_known_by_its_header(
     assert expected_digest(located) == "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
     with pytest.raises(ModelDamaged):
         check(located, tmp_path)
+
+
+def downloaded(folder: Path, *names: str, also: tuple[str, ...] = ()) -> Located:
+    """A download of `names` with contents of their own, recorded; `also` names files that only the record has."""
+    folder.mkdir()
+    for name in names:
+        (folder / name).write_text(f"weights of {name}")
+    records = [store.FileRecord(name, 0, hashlib.sha256((folder / name).read_bytes()).hexdigest()) for name in names]
+    records += [store.FileRecord(name, 0, "0" * 64) for name in also]
+    store.write_manifest(folder, store.Manifest("m", "org/m", "c", tuple(records), "t", "x"))
+    return Located("m", folder, Format.SAFETENSORS, ModelSpec("m", LocalPath(folder), ""), None)
+
+
+def test_a_downloaded_file_of_weights_is_known_by_its_record(tmp_path: Path) -> None:
+    """A folder with one file of weights has that file's digest; other files and own folders have none."""
+    one = downloaded(tmp_path / "one", "model.safetensors", "config.json")
+    assert check(one, tmp_path) == hashlib.sha256(b"weights of model.safetensors").hexdigest()
+    (one.path / store.MANIFEST).unlink()
+    assert check(one, tmp_path) is None
+
+
+@pytest.mark.parametrize("name", ["model-1.safetensors", "model-2.safetensors"])
+def test_each_shard_of_a_download_is_checked(name: str, tmp_path: Path) -> None:
+    """Whole shards have no one digest; one that was changed or removed is damaged, and named."""
+    shards = downloaded(tmp_path / "m", "model-1.safetensors", "model-2.safetensors")
+    assert check(shards, tmp_path) is None
+    (shards.path / name).write_text("other weights!")
+    with pytest.raises(ModelDamaged, match=name):
+        check(shards, tmp_path)
+    (shards.path / name).unlink()
+    with pytest.raises(ModelDamaged, match=f"{name}.*cannot be read"):
+        check(shards, tmp_path)
+
+
+def test_each_shard_has_its_own_stamp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of checked shards, only the one that was touched is read again."""
+    shards = downloaded(tmp_path / "m", "model-1.safetensors", "model-2.safetensors")
+    check(shards, tmp_path)
+    read: list[str] = []
+
+    def count(path: Path, **_: object) -> str:
+        read.append(path.name)
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+    monkeypatch.setattr(digest, "sha256_of", count)
+    check(shards, tmp_path)
+    assert read == []
+    (shards.path / "model-2.safetensors").touch()
+    check(shards, tmp_path)
+    assert read == ["model-2.safetensors"]
+
+
+def test_a_record_cannot_point_out_of_its_folder(tmp_path: Path) -> None:
+    """What is not in the folder is not loaded, and so not read."""
+    located = downloaded(tmp_path / "m", also=("../other.safetensors",))
+    (tmp_path / "other.safetensors").write_text("private")
+    assert check(located, tmp_path) is None
 
 
 def test_reading_stops_at_a_cancel(located: Located) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib.util
+import os
 import random
 import shutil
+import sys
 
 import pytest
 
@@ -305,6 +308,57 @@ def test_two_pulls_of_one_model_do_not_mix(hub, cache):
 
     _pull(cache, progress=second)
     assert len(inner) == 1
+
+
+def test_a_pull_that_was_finished_meanwhile_is_kept(hub, cache, monkeypatch):
+    """Another process ends between the look and the lock: its folder stays, nothing is sent or left over."""
+    real = fetch.hub.list_files
+
+    def list_slowly(source):
+        monkeypatch.setattr(fetch.hub, "list_files", real)
+        _pull(cache)
+        return real(source)
+
+    monkeypatch.setattr(fetch.hub, "list_files", list_slowly)
+    assert _pull(cache).path.read_bytes() == WEIGHTS
+    assert len(hub.bodies()) == 1
+    assert not _partial(cache).exists()
+
+
+def test_the_lock_is_held_until_the_folder_is_in_place(hub, cache, monkeypatch):
+    """A pull that starts just before the renaming is told, and does not begin again."""
+    inner = []
+    real = store.write_manifest
+
+    def write(folder, manifest):
+        with pytest.raises(DownloadError, match="Another process") as raised:
+            _pull(cache)
+        inner.append(raised.value)
+        real(folder, manifest)
+
+    monkeypatch.setattr(store, "write_manifest", write)
+    _pull(cache)
+    assert len(inner) == 1
+
+
+def test_all_bytes_are_with_the_system_when_it_is_asked_to_keep_them(hub, cache, monkeypatch):
+    """What is still in this process's buffer would not be kept by fsync."""
+    sizes = []
+    monkeypatch.setattr(fetch.os, "fsync", lambda number: sizes.append(os.fstat(number).st_size))
+    _pull(cache)
+    assert sizes[0] == len(WEIGHTS)
+
+
+def test_without_file_locks_a_pull_works(hub, cache, monkeypatch):
+    """Windows has no fcntl: the module is imported and pulls all the same."""
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    found = importlib.util.spec_from_file_location("fetch_elsewhere", fetch.__file__)
+    elsewhere = importlib.util.module_from_spec(found)
+    monkeypatch.setitem(sys.modules, "fetch_elsewhere", elsewhere)
+    found.loader.exec_module(elsewhere)
+    located = elsewhere.pull(spec_of(REPO), cache=cache, progress=lambda _: None, cancel=CancelToken())
+    assert located.path.read_bytes() == WEIGHTS
+    assert sorted(path.name for path in located.path.parent.iterdir()) == ["manifest.json", FILE]
 
 
 def test_parts_of_a_file_that_was_replaced_are_thrown_away(hub, cache):

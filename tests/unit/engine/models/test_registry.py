@@ -22,7 +22,7 @@ from leanvibe_lsp.engine.models.registry import (
     state_of,
 )
 from leanvibe_lsp.errors import ModelDamaged, ModelFormatError, ModelNotFound
-from tests.support.gguf import write_gguf
+from tests.support.gguf import llama_metadata, llama_shapes, write_gguf
 
 
 @pytest.fixture(autouse=True)
@@ -186,3 +186,14 @@ def test_the_embedded_model_is_found_without_importing_its_package(tmp_path):
     assert located.path.name == "SmolLM2-135M-Instruct.Q4_1.gguf"
     assert located.format is Format.GGUF
     assert located.digest == "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+
+def test_a_manifest_does_not_replace_a_known_digest(tmp_path):
+    """A folder that calls itself phi3-gguf needs the digest this program knows, whatever its own manifest says."""
+    name = "Phi-3-mini-4k-instruct-q4.gguf"
+    folder = tmp_path / "phi3-gguf"
+    folder.mkdir()
+    write_gguf(folder / name, llama_metadata(), llama_shapes())
+    record = store.FileRecord(name, (folder / name).stat().st_size, "0" * 64)
+    store.write_manifest(folder, store.Manifest("phi3-gguf", "a/b", "c", (record,), "2026", "test"))
+    assert resolve("phi3-gguf", cache=tmp_path).digest == dict(REGISTRY["phi3-gguf"].digests)[name]

@@ -106,6 +106,15 @@ def test_each_thing_that_is_wrong_with_shards_is_one_problem(tmp_path):
     assert "cut short" in named["model-3.safetensors"].found
 
 
+def test_weights_that_the_index_does_not_name_are_a_problem(tmp_path):
+    """mlx_lm would load them over the others; weights by another name are not loaded, and no matter."""
+    _shards(tmp_path, {"a": "model-1.safetensors", "b": "model-2.safetensors"})
+    for name in ("model-extra.safetensors", "adapter.safetensors"):
+        (tmp_path / name).write_bytes(safetensors_bytes({"a": ("F32", (2,), 8)}))
+    _tensors, problems = read_folder(tmp_path)
+    assert [problem.subject for problem in problems] == ["model-extra.safetensors"]
+
+
 def test_a_tensor_in_two_shards_is_a_problem(tmp_path):
     """Which one would be loaded depends on the loader."""
     for number in (1, 2):

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanvibe_lsp.engine.base import Alternative
+from leanvibe_lsp.engine.base import Alternative, Loaded
 from leanvibe_lsp.engine.mock import CharacterTokenizer
 from leanvibe_lsp.engine.models.selftest import KNOWN_ANSWERS, Probe, State, judge, run_selftest
+
+LOADED = Loaded(64, 0, "cpu", CharacterTokenizer(), "")
 
 
 def probes(*probabilities: float) -> list[Probe]:
@@ -56,7 +59,7 @@ def answering(text: str, logprob: float) -> list[Probe]:
     def next_token(prompt: tuple[int, ...]) -> Sequence[Alternative]:
         return [Alternative(0, text, logprob)]
 
-    return list(run_selftest(CharacterTokenizer(), next_token).probes)
+    return list(run_selftest(LOADED, next_token).probes)
 
 
 def planted(*alternatives: tuple[str, float]) -> float:
@@ -65,7 +68,7 @@ def planted(*alternatives: tuple[str, float]) -> float:
     def next_token(prompt: tuple[int, ...]) -> Sequence[Alternative]:
         return [Alternative(index, text, logprob) for index, (text, logprob) in enumerate(alternatives)]
 
-    return run_selftest(CharacterTokenizer(), next_token).probes[0].probability
+    return run_selftest(LOADED, next_token).probes[0].probability
 
 
 def test_every_known_answer_is_asked_with_its_own_prompt() -> None:
@@ -76,9 +79,37 @@ def test_every_known_answer_is_asked_with_its_own_prompt() -> None:
         asked.append("".join(map(chr, prompt)))
         return [Alternative(0, dict(KNOWN_ANSWERS)[asked[-1]], math.log(0.9))]
 
-    verdict = run_selftest(CharacterTokenizer(), next_token)
+    verdict = run_selftest(LOADED, next_token)
     assert verdict.state is State.VERIFIED
     assert asked == [prompt for prompt, _ in KNOWN_ANSWERS]
+
+
+class TokenizerWithBegin(CharacterTokenizer):
+    """Has one special token, <bos>, with the id 7."""
+
+    def special(self, text: str) -> int | None:
+        """7, or None."""
+        return 7 if text == "<bos>" else None
+
+
+@pytest.mark.parametrize(
+    ("add_bos", "special_text", "begin"),
+    [(True, {"bos_token": "<bos>"}, (7,)), (False, {"bos_token": "<bos>"}, ()), (True, {}, ())],
+)
+def test_a_model_that_wants_a_begin_gets_it(
+    add_bos: bool, special_text: dict[str, str], begin: tuple[int, ...]
+) -> None:
+    """Each prompt begins with the BOS of a model that has one and wants it, and with none for others."""
+    asked: list[tuple[int, ...]] = []
+
+    def next_token(prompt: tuple[int, ...]) -> Sequence[Alternative]:
+        asked.append(prompt)
+        return []
+
+    run_selftest(
+        replace(LOADED, tokenizer=TokenizerWithBegin(), special_text=special_text, add_bos=add_bos), next_token
+    )
+    assert asked == [(*begin, *map(ord, prompt)) for prompt, _ in KNOWN_ANSWERS]
 
 
 def test_prefixes_and_longer_tokens_count() -> None:
@@ -112,6 +143,6 @@ def test_minus_infinity_and_rounding() -> None:
 
 def test_an_engine_that_says_nothing_is_unverified() -> None:
     """No alternatives at all: every probe is 0."""
-    verdict = run_selftest(CharacterTokenizer(), lambda _: [])
+    verdict = run_selftest(LOADED, lambda _: [])
     assert verdict.state is State.UNVERIFIED
     assert verdict.mean == 0.0

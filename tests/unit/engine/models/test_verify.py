@@ -62,10 +62,30 @@ def test_each_wrong_tensor_of_a_gguf_is_one_line(tmp_path, name, shape):
 
 
 def test_blocks_that_the_metadata_promises_must_be_there(tmp_path):
-    """3 blocks said, 2 there: all 9 tensors of the third are named."""
-    report = _gguf(tmp_path, **{"llama.block_count": 3})
-    assert len(report.problems) == 9
+    """3 blocks said, 1 tensor of the third there: its other 8 are named."""
+    shapes = {**llama_shapes(), "blk.2.attn_norm.weight": (32,)}
+    report = _gguf(tmp_path, shapes, **{"llama.block_count": 3})
+    assert len(report.problems) == 8
     assert all(problem.subject.startswith("blk.2.") for problem in report.problems)
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma", ""])
+@pytest.mark.parametrize("blocks", [3, 600, 3_000_000])
+def test_more_blocks_than_there_are_is_one_problem_in_every_family(tmp_path, family, blocks):
+    """Said at once, whatever the number: loaders take memory for each, and llama.cpp ends the process."""
+    shapes = {**llama_shapes(), "blk.00.attn_norm.weight": (32,)}  # block 0 again
+    metadata = {"general.architecture": family, f"{family}.block_count": blocks}
+    assert _gguf(tmp_path, shapes, **metadata).problems == (
+        Problem(f"{family}.block_count", "at most 2, the blocks in the file", str(blocks)),
+    )
+
+
+def test_the_blocks_of_an_unknown_family_may_be_all_there(tmp_path):
+    """As many as said, also under a prefix as T5 has it: no problem."""
+    shapes = {f"dec.{name}": shape for name, shape in llama_shapes().items()}
+    report = _gguf(tmp_path, shapes, **{"general.architecture": "t5", "t5.block_count": 2})
+    assert report.ok
+    assert report.skipped
 
 
 @pytest.mark.parametrize("key", ["llama.embedding_length", "llama.attention.head_count", "llama.block_count"])
@@ -127,6 +147,18 @@ def test_a_download_is_held_to_its_manifest(tmp_path, folder):
     assert [problem.subject for problem in report.problems] == ["tokenizer.json", "tokenizer_config.json"]
 
 
+@pytest.mark.parametrize("name", ["../private", "sub/file", "/etc/hostname", "..", "", "C:file", "sub\\file"])
+def test_a_manifest_cannot_point_out_of_its_folder(tmp_path, folder, name):
+    """A name that is a path is a problem, and what it points to is not opened."""
+    (tmp_path / "private").write_text("private")
+    (folder / "sub").mkdir()
+    (folder / "sub" / "file").write_text("private")
+    store.write_manifest(folder, store.Manifest("m", "org/m", "c", (store.FileRecord(name, 7, "0" * 64),), "t", "x"))
+    report = _verify(folder, Format.SAFETENSORS)
+    assert report.problems == (Problem(name, "the name of a file in the model's folder", "a path"),)
+    assert report.digests == ()
+
+
 def test_progress_runs_over_all_files_and_a_cancel_stops_it(folder):
     """Bytes done of bytes in all."""
     seen = []
@@ -169,6 +201,21 @@ def test_a_config_of_another_model_is_found(folder, changes, subjects):
     assert {problem.subject for problem in _verify(folder, Format.SAFETENSORS).problems} == subjects
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"num_hidden_layers": 3_000_000_000},
+        {"num_hidden_layers": 1e9},
+        {"num_hidden_layers": 21, "model_type": "mamba"},
+        {"text_config": {"num_hidden_layers": 3_000_000_000}, "model_type": "gemma3"},
+    ],
+)
+def test_more_layers_than_tensors_is_one_problem_in_every_family(folder, changes):
+    """Said at once, whatever the number: loaders take memory for each."""
+    _edit_config(folder, **changes)
+    assert [problem.subject for problem in _verify(folder, Format.SAFETENSORS).problems] == ["num_hidden_layers"]
+
+
 def test_other_families(folder):
     """qwen2 wants biases, phi3 joined matrices; an unknown family is skipped by name; no config is a problem."""
     _edit_config(folder, model_type="qwen2")
@@ -186,6 +233,7 @@ def test_other_families(folder):
 def test_a_weight_of_whole_numbers_is_a_problem(folder):
     """Unless scales say what it stands for."""
     (folder / "model.safetensors").write_bytes(_quantised(scales=False))
+    _edit_config(folder, num_hidden_layers=1)
     subjects = {problem.subject for problem in _verify(folder, Format.SAFETENSORS).problems}
     assert "model.embed_tokens.weight" in subjects
 
