@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import Any
 
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
@@ -118,12 +117,6 @@ class EngineHost:
             self._note_inference(finished, time.monotonic() - begin)
             return finished
 
-        return self._scheduler.submit(work, priority=priority, cancel=cancel, deadline=deadline)
-
-    def call(
-        self, work: Callable[[], Any], *, priority: Priority, cancel: CancelToken, deadline: Deadline
-    ) -> Future[Any]:
-        """Run `work` on the engine thread: a health check sees so that it still turns."""
         return self._scheduler.submit(work, priority=priority, cancel=cancel, deadline=deadline)
 
     def close(self, timeout: float) -> bool:

@@ -190,18 +190,6 @@ def test_close_stops_what_runs_and_frees_the_engine(make_host: MakeHost) -> None
     assert engine.closed == 1
 
 
-def test_call_runs_on_the_engine_thread(make_host: MakeHost) -> None:
-    """A health check asks the engine thread itself, and sees how many wait before it."""
-    host = make_host(KnowingEngine())
-    future = host.call(
-        lambda: (threading.current_thread().name, host.queue_depth),
-        priority=Priority.KEYSTROKE,
-        cancel=CancelToken(),
-        deadline=Deadline.never(),
-    )
-    assert future.result(WAIT) == ("leanvibe-engine", 0)
-
-
 def test_an_unexpected_failure_has_a_name(make_host: Callable[..., EngineHost]) -> None:
     """An exception that nobody foresaw inside an engine becomes an EngineError that says what it was."""
 
