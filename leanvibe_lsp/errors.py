@@ -12,7 +12,10 @@ LeanVibeError
 ├── EngineError             the engine ran and failed
 │   ├── Busy                  the queue is full
 │   ├── Cancelled             somebody asked it to stop
-│   └── DeadlineExceeded      its time was up
+│   ├── DeadlineExceeded      its time was up
+│   ├── Incomplete            a structured answer was cut before it was whole
+│   └── RemoteError           a server did not answer as it should
+├── Withheld                what was asked may not leave this machine
 └── ContextTooLarge         the question alone does not fit the model's window
 
 A library's own exceptions are mapped to these where the library is called.
@@ -98,6 +101,22 @@ class DeadlineExceeded(EngineError):
     """The time for this request was up."""
 
     retryable = True
+
+
+class Incomplete(EngineError):
+    """A structured answer ended before it was whole; half a document is never given."""
+
+
+class RemoteError(EngineError):
+    """A server could not be reached, refused, or said what it should not."""
+
+    retryable = True
+
+
+class Withheld(LeanVibeError):
+    """What was asked quotes a file that may not leave this machine; nothing was sent."""
+
+    exit_code = 2
 
 
 class ContextTooLarge(LeanVibeError):

@@ -23,10 +23,10 @@ from leanvibe_lsp.assist.prompt import messages, newest_turns
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
 from leanvibe_lsp.documents.context import Packed, pack
-from leanvibe_lsp.engine.base import GenerationRequest, Loaded
+from leanvibe_lsp.engine.base import GenerationRequest, Loaded, Message, Source
 from leanvibe_lsp.engine.confidence import mean_token_probability
 from leanvibe_lsp.engine.host import EngineHost, Ready
-from leanvibe_lsp.engine.prompts import render
+from leanvibe_lsp.engine.prompts import count_tokens, prompt_length, render
 from leanvibe_lsp.engine.scheduler import Priority
 from leanvibe_lsp.errors import Cancelled, ContextTooLarge, DeadlineExceeded, UsageError
 
@@ -36,6 +36,7 @@ class Prompt:
     """What goes to the model, and what was packed into it and left out."""
 
     ids: tuple[int, ...]
+    messages: tuple[Message, ...]
     max_tokens: int
     packed: Packed
     omitted: tuple[str, ...]
@@ -76,11 +77,12 @@ def build_prompt(request: AskRequest, loaded: Loaded) -> Prompt:
     """
 
     def count(text: str) -> int:
-        return len(loaded.tokenizer.encode(text))
+        return count_tokens(loaded, text)
 
     max_tokens = min(request.max_tokens or limit("answer.tokens"), loaded.window // 2)
     room = loaded.window - max_tokens
-    bare = len(render(loaded, messages(request.question, (), ())))
+    asked = messages(request.question, (), ())
+    bare = prompt_length(loaded, asked, render(loaded, asked))
     if bare > room:
         raise ContextTooLarge(
             f"The question takes {bare} tokens; the model's window of {loaded.window} leaves {room} "
@@ -91,9 +93,11 @@ def build_prompt(request: AskRequest, loaded: Loaded) -> Prompt:
     forgotten = len(request.history) - len(history)
     places = [(place.snapshot, place.span) for place in request.places]
     budget = min(limit("context.tokens"), room - bare)
-    packed, ids = _fit(loaded, request.question, history, lambda size: pack(places, size, count), budget, room)
+    packed, conversation, ids = _fit(
+        loaded, request.question, history, lambda size: pack(places, size, count), budget, room
+    )
     omitted = packed.omitted + ((f"{forgotten} earlier messages",) if forgotten else ())
-    return Prompt(ids, max_tokens, packed, omitted)
+    return Prompt(ids, conversation, max_tokens, packed, omitted)
 
 
 def _remember(
@@ -103,7 +107,8 @@ def _remember(
     budget = min(limit("history.tokens"), room // 4, room - bare)
     history, _ = newest_turns(request.history, budget, count)
     while history:
-        length = len(render(loaded, messages(request.question, (), history)))
+        asked = messages(request.question, (), history)
+        length = prompt_length(loaded, asked, render(loaded, asked))
         if length <= room:
             return history, length
         # The words around the turns made it too long: forget the oldest one, and an answer that then stands first.
@@ -118,14 +123,16 @@ def _fit(
     packer: Callable[[int], Packed],
     budget: int,
     room: int,
-) -> tuple[Packed, tuple[int, ...]]:
+) -> tuple[Packed, tuple[Message, ...], tuple[int, ...]]:
     """Pack, and pack less while the words around the blocks make the whole too long: tokens do not add up exactly."""
     while True:
         packed = packer(max(0, budget))
-        ids = render(loaded, messages(question, packed.blocks, history))
-        if len(ids) <= room or not packed.blocks:
-            return packed, ids
-        budget = min(budget, packed.tokens) - max(1, len(ids) - room)
+        conversation = messages(question, packed.blocks, history)
+        ids = render(loaded, conversation)
+        length = prompt_length(loaded, conversation, ids)
+        if length <= room or not packed.blocks:
+            return packed, tuple(conversation), ids
+        budget = min(budget, packed.tokens) - max(1, length - room)
 
 
 def _check(request: AskRequest) -> None:
@@ -148,7 +155,14 @@ async def _generate(
     begin: float,
 ) -> Answer:
     hearing = Hearing(sink, cancel, asyncio.get_running_loop())
-    generation = GenerationRequest(prompt.ids, prompt.max_tokens, temperature=request.temperature, stop_loops=True)
+    generation = GenerationRequest(
+        prompt.ids,
+        prompt.max_tokens,
+        temperature=request.temperature,
+        stop_loops=True,
+        messages=prompt.messages,
+        sources=tuple(Source(block.uri, block.start_line, block.end_line) for block in prompt.packed.blocks),
+    )
     submitted = time.monotonic()
     try:
         finished = await asyncio.wrap_future(

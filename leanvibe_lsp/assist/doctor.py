@@ -12,7 +12,7 @@ from leanvibe_lsp import __version__
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.config.settings import Settings
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
-from leanvibe_lsp.engine.base import GenerationRequest
+from leanvibe_lsp.engine.base import GenerationRequest, Message
 from leanvibe_lsp.engine.host import EngineHost, HostStatus, Ready
 from leanvibe_lsp.engine.models.cache import models_dir
 from leanvibe_lsp.engine.models.selftest import State, Verdict
@@ -180,8 +180,12 @@ async def _load_and_time(host: EngineHost) -> LeanVibeError | None:
     deadline = Deadline.after(limit("answer.seconds"))
     try:
         ready = await asyncio.wrap_future(host.ready(priority=Priority.QUESTION, cancel=cancel, deadline=deadline))
-        prompt = tuple(ready.loaded.tokenizer.encode(_TIMED_PROMPT))
-        request = GenerationRequest(prompt, max_tokens=limit("doctor.tokens"))
+        tokenizer = ready.loaded.tokenizer
+        request = GenerationRequest(
+            tuple(tokenizer.encode(_TIMED_PROMPT)) if tokenizer is not None else (),
+            max_tokens=limit("doctor.tokens"),
+            messages=(Message("user", _TIMED_PROMPT),),
+        )
         await asyncio.wrap_future(
             host.generate(request, lambda _: None, priority=Priority.QUESTION, cancel=cancel, deadline=deadline)
         )

@@ -13,11 +13,25 @@ ENGINES = ("llama.cpp", "mlx", "mock")
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteSettings:
+    """An OpenAI-compatible server that may be asked; there is none unless a person switched one on.
+
+    Only what quotes files that match `allow` and not `deny` (globs on the path) is sent.
+    """
+
+    url: str  # up to and with "/v1"
+    model: str | None = None  # None: the first the server names
+    allow: tuple[str, ...] = ("**",)
+    deny: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """`engine` and `model` override the choice by hardware; None leaves it to `engine/select.py`."""
 
     engine: str | None = None
     model: str | None = None
+    remote: RemoteSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,14 @@ the same prompt.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
+from leanvibe_lsp.engine.structured import Structure
 
 
 class FinishReason(StrEnum):
@@ -55,11 +57,59 @@ Event = Chunk | Prefill
 Sink = Callable[[Event], None]
 
 
+class Pause(Protocol):
+    """How more urgent work gets its turn in the middle of a generation.
+
+    A backend looks at `wanted` at each boundary (a token, a prefill chunk) and calls `run` there, on the engine's
+    thread: the urgent work may call the same backend again before `run` returns. Afterwards the generation goes on from
+    its own KV state. What `run` does never fails for the paused one.
+    """
+
+    @property
+    def wanted(self) -> bool:
+        """True while something more urgent waits."""
+        ...
+
+    def run(self) -> None:
+        """Do it now."""
+        ...
+
+
+class _NoPause:
+    wanted = False
+
+    def run(self) -> None:
+        """Nothing waits."""
+
+
+NO_PAUSE: Pause = _NoPause()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A part of a file whose text is in the prompt; zero-based lines, the last one included."""
+
+    uri: str
+    start_line: int
+    end_line: int
+
+
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
     """What to generate. `top_logprobs` is how many alternatives each chunk carries (0 to 20).
 
-    `stop_loops` ends a text that began to repeat itself (`streaming.repeats`), with the reason LOOP.
+    `stop_loops` ends a text that began to repeat itself (`streaming.repeats`), with the reason LOOP. `structure` holds
+    the text to a schema or a list; an answer that ends before it is whole raises `Incomplete`. `draft` allows drafting
+    from the prompt, which changes the speed and nothing else. An engine on this machine takes `prompt`, a remote one
+    `messages`, of which `sources` says what files they quote.
     """
 
     prompt: tuple[int, ...]
@@ -69,15 +119,23 @@ class GenerationRequest:
     stop: tuple[str, ...] = ()
     stop_loops: bool = False
     seed: int = 0
+    structure: Structure | None = None
+    draft: bool = True
+    messages: tuple[Message, ...] = ()
+    sources: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts of one generation. `cached_tokens` is the part of `prompt_tokens` that was reused."""
+    """Token counts of one generation. `cached_tokens` is the part of `prompt_tokens` that was reused.
+
+    `drafted_tokens` is the part of `completion_tokens` that was guessed from the prompt and confirmed by the model.
+    """
 
     prompt_tokens: int
     cached_tokens: int
     completion_tokens: int
+    drafted_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +193,8 @@ class Loaded:
 
     window: int  # tokens of prompt and answer together
     memory_bytes: int  # held by weights and cache, as far as the backend can tell
-    device: str  # "cpu", "metal", "cuda"
-    tokenizer: Tokenizer
+    device: str  # "cpu", "metal", "cuda", "remote"
+    tokenizer: Tokenizer | None  # None: a server counts and renders for itself, and lengths are estimated
     chat_template: str
     special_text: dict[str, str] = field(default_factory=dict)  # "bos_token", "eos_token" -> their text
     add_bos: bool = False
@@ -147,14 +205,21 @@ class Engine(Protocol):
 
     @property
     def backend(self) -> str:
-        """ "llama.cpp", "mlx" or "mock"."""
+        """ "llama.cpp", "mlx", "remote" or "mock"."""
         ...
 
     def load(self, cancel: CancelToken) -> Loaded:
         """Read the weights. Raises ModelError or EngineError."""
         ...
 
-    def generate(self, request: GenerationRequest, sink: Sink, cancel: CancelToken, deadline: Deadline) -> Finished:
+    def generate(
+        self,
+        request: GenerationRequest,
+        sink: Sink,
+        cancel: CancelToken,
+        deadline: Deadline,
+        pause: Pause = NO_PAUSE,
+    ) -> Finished:
         """Generate until a stop, a limit, a cancel (raises Cancelled) or the deadline (raises DeadlineExceeded).
 
         Greedy at temperature 0. After a cancel it returns within one token or one prefill chunk. Raises EngineError.
@@ -163,4 +228,32 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free the weights. Idempotent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One of several generations that run together; its future gets the result or the error."""
+
+    request: GenerationRequest
+    sink: Sink
+    cancel: CancelToken
+    deadline: Deadline
+    future: Future[Finished]
+
+
+class BatchEngine(Engine, Protocol):
+    """A backend that is faster with several generations at once than with one after the other."""
+
+    @property
+    def lanes(self) -> int:
+        """How many it runs together at most."""
+        ...
+
+    def generate_batch(self, take: Callable[[int], Sequence[Job]], pause: Pause = NO_PAUSE) -> None:
+        """Run jobs together until `take` gives none and all have ended; each settles its own future.
+
+        `take(n)` gives up to `n` more jobs and is called on the engine's thread whenever lanes are free. One job's
+        failure or cancel is its own; whatever happens, every job taken is settled when this returns or raises.
+        """
         ...

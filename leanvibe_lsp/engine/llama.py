@@ -19,12 +19,14 @@ from typing import Any
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
 from leanvibe_lsp.engine.base import (
+    NO_PAUSE,
     Alternative,
     Chunk,
     Finished,
     FinishReason,
     GenerationRequest,
     Loaded,
+    Pause,
     Prefill,
     Sink,
     Timing,
@@ -111,7 +113,14 @@ class LlamaEngine:
             parameters.hostnames = [f"{self._socket_folder}/llama.sock"]
         return parameters
 
-    def generate(self, request: GenerationRequest, sink: Sink, cancel: CancelToken, deadline: Deadline) -> Finished:
+    def generate(
+        self,
+        request: GenerationRequest,
+        sink: Sink,
+        cancel: CancelToken,
+        deadline: Deadline,
+        pause: Pause = NO_PAUSE,
+    ) -> Finished:
         """Generate; the callback stops llama.cpp at the next token or prefill chunk. See `engine.base.Engine`."""
         if self._server is None:
             raise EngineError("The model is not loaded.")

@@ -6,11 +6,13 @@ import time
 
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
 from leanvibe_lsp.engine.base import (
+    NO_PAUSE,
     Chunk,
     Finished,
     FinishReason,
     GenerationRequest,
     Loaded,
+    Pause,
     Prefill,
     Sink,
     Timing,
@@ -68,7 +70,14 @@ class MockEngine:
         cancel.check()
         return Loaded(self._window, 0, "none", CharacterTokenizer(), TEMPLATE)
 
-    def generate(self, request: GenerationRequest, sink: Sink, cancel: CancelToken, deadline: Deadline) -> Finished:
+    def generate(
+        self,
+        request: GenerationRequest,
+        sink: Sink,
+        cancel: CancelToken,
+        deadline: Deadline,
+        pause: Pause = NO_PAUSE,
+    ) -> Finished:
         """Play the script. See `engine.base.Engine`."""
         begin = time.monotonic()
         total = len(request.prompt)

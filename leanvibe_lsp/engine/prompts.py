@@ -9,45 +9,57 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
-from leanvibe_lsp.engine.base import Loaded
+from leanvibe_lsp.engine.base import Loaded, Message, Tokenizer
 from leanvibe_lsp.errors import ModelFormatError
 
+_AROUND_A_MESSAGE = 8  # tokens that say who speaks, for the estimate
 _PLACEHOLDER = "\ue000{}\ue001"  # private use: no template says this
 _PLACEHOLDERS = re.compile("\ue000([0-9]{1,9})\ue001")
 # Wide on purpose (<s>, <|user|>, </think>, [/INST], DeepSeek's full-width bars): the tokenizer says which exist.
+__all__ = ["Message", "count_tokens", "prompt_length", "render"]
 _SPECIAL_LOOKING = re.compile(r"<[^<>\s]{1,60}>|\[[^\[\]\s]{1,40}\]")
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message of a conversation."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str
 
 
 def render(loaded: Loaded, messages: Sequence[Message]) -> tuple[int, ...]:
     """Token ids of the conversation, ending where the assistant is to speak.
 
-    Raises ModelFormatError for a bad template.
+    () for a model behind a server, which renders for itself. Raises ModelFormatError for a bad template.
     """
+    tokenizer = loaded.tokenizer
+    if tokenizer is None:
+        return ()
     text = _render_template(loaded, _placed(messages))
     ids: list[int] = []
-    bos = loaded.tokenizer.special(loaded.special_text.get("bos_token", "")) if loaded.add_bos else None
+    bos = tokenizer.special(loaded.special_text.get("bos_token", "")) if loaded.add_bos else None
     position = 0
     for match in _PLACEHOLDERS.finditer(text):
         if int(match[1]) >= len(messages):
             raise ModelFormatError("The model's chat template forges a message.", next_step="Choose another model.")
-        ids += _encode_template_text(loaded, text[position : match.start()])
-        ids += loaded.tokenizer.encode(messages[int(match[1])].content)
+        ids += _encode_template_text(tokenizer, text[position : match.start()])
+        ids += tokenizer.encode(messages[int(match[1])].content)
         position = match.end()
-    ids += _encode_template_text(loaded, text[position:])
+    ids += _encode_template_text(tokenizer, text[position:])
     if bos is not None and ids[:1] != [bos]:
         ids.insert(0, bos)
     return tuple(ids)
+
+
+def count_tokens(loaded: Loaded, text: str) -> int:
+    """How many tokens `text` has; of a model behind a server a careful estimate."""
+    return len(loaded.tokenizer.encode(text)) if loaded.tokenizer is not None else _estimate(text)
+
+
+def prompt_length(loaded: Loaded, messages: Sequence[Message], ids: Sequence[int]) -> int:
+    """Tokens of the whole prompt that was rendered as `ids`; of a model behind a server an estimate."""
+    if loaded.tokenizer is not None:
+        return len(ids)
+    return sum(_estimate(message.content) + _AROUND_A_MESSAGE for message in messages)
+
+
+def _estimate(text: str) -> int:
+    """Code has 3 to 4 bytes a token in the vocabularies of today."""
+    return -(-len(text.encode(errors="replace")) // 3)
 
 
 def _placed(messages: Sequence[Message]) -> list[dict[str, str]]:
@@ -104,19 +116,19 @@ def _jinja(loaded: Loaded, messages: list[dict[str, str]]) -> str:
         ) from error
 
 
-def _encode_template_text(loaded: Loaded, text: str) -> list[int]:
+def _encode_template_text(tokenizer: Tokenizer, text: str) -> list[int]:
     """Ids of text that the template itself wrote: special tokens are looked up here, and nowhere else."""
     ids: list[int] = []
     position = 0
     for match in _SPECIAL_LOOKING.finditer(text):
-        special = loaded.tokenizer.special(match[0])
+        special = tokenizer.special(match[0])
         if special is None:
             continue
-        ids += _encode_plain(loaded, text[position : match.start()])
+        ids += _encode_plain(tokenizer, text[position : match.start()])
         ids.append(special)
         position = match.end()
-    return ids + _encode_plain(loaded, text[position:])
+    return ids + _encode_plain(tokenizer, text[position:])
 
 
-def _encode_plain(loaded: Loaded, text: str) -> list[int]:
-    return loaded.tokenizer.encode(text) if text else []
+def _encode_plain(tokenizer: Tokenizer, text: str) -> list[int]:
+    return tokenizer.encode(text) if text else []

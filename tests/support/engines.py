@@ -10,12 +10,14 @@ from pathlib import Path
 
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
 from leanvibe_lsp.engine.base import (
+    NO_PAUSE,
     Alternative,
     Chunk,
     Finished,
     FinishReason,
     GenerationRequest,
     Loaded,
+    Pause,
     Prefill,
     Sink,
     Timing,
@@ -50,7 +52,14 @@ class EndlessEngine:
     def load(self, cancel: CancelToken) -> Loaded:
         return Loaded(self._window, 0, "none", CharacterTokenizer(), TEMPLATE)
 
-    def generate(self, request: GenerationRequest, sink: Sink, cancel: CancelToken, deadline: Deadline) -> Finished:
+    def generate(
+        self,
+        request: GenerationRequest,
+        sink: Sink,
+        cancel: CancelToken,
+        deadline: Deadline,
+        pause: Pause = NO_PAUSE,
+    ) -> Finished:
         pulled = threading.Event()
         cancel.on_cancel(pulled.set)
         sink(Prefill(1, 1, 0))
@@ -92,7 +101,14 @@ class KnowingEngine:
         self._on_load(cancel)
         return Loaded(4_096, 1_000_000, "cpu", CharacterTokenizer(), self._chat)
 
-    def generate(self, request: GenerationRequest, sink: Sink, cancel: CancelToken, deadline: Deadline) -> Finished:
+    def generate(
+        self,
+        request: GenerationRequest,
+        sink: Sink,
+        cancel: CancelToken,
+        deadline: Deadline,
+        pause: Pause = NO_PAUSE,
+    ) -> Finished:
         cancel.check()
         deadline.check()
         self.generations += 1

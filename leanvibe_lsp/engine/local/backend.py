@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
 from leanvibe_lsp.engine.base import (
+    NO_PAUSE,
     Alternative,
     Chunk,
     Event,
@@ -15,6 +16,7 @@ from leanvibe_lsp.engine.base import (
     FinishReason,
     GenerationRequest,
     Loaded,
+    Pause,
     Prefill,
     Sink,
     Timing,
@@ -71,7 +73,14 @@ class MlxEngine:
             add_bos=files.add_bos,
         )
 
-    def generate(self, request: GenerationRequest, sink: Sink, cancel: CancelToken, deadline: Deadline) -> Finished:
+    def generate(
+        self,
+        request: GenerationRequest,
+        sink: Sink,
+        cancel: CancelToken,
+        deadline: Deadline,
+        pause: Pause = NO_PAUSE,
+    ) -> Finished:
         """Generate; cancel and deadline are looked at before each prefill chunk and each token.
 
         Raises UsageError for a prompt that cannot be asked, ContextTooLarge for one that fills the window.

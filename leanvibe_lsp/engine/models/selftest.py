@@ -100,6 +100,7 @@ def run_selftest(loaded: Loaded, next_token: NextToken) -> Verdict:
 
 def _ask(loaded: Loaded, next_token: NextToken, prompt: str, expected: str) -> Probe:
     # As in a conversation: Gemma, for one, says nothing sensible without it.
+    assert loaded.tokenizer is not None, "a model on this machine has its tokenizer here"
     bos = loaded.tokenizer.special(loaded.special_text.get("bos_token", "")) if loaded.add_bos else None
     begin = () if bos is None else (bos,)
     alternatives = next_token((*begin, *loaded.tokenizer.encode(prompt)))[: limit("engine.top_alternatives")]

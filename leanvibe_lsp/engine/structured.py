@@ -1,0 +1,70 @@
+"""What a structured answer has to look like: a JSON schema, or one of a few texts. Pure.
+
+Backends hold the tokens to it while they generate; `parse` is the last look, for servers that only promise.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from leanvibe_lsp.errors import Incomplete, UsageError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """Either `schema`, a JSON schema as canonical JSON text, or `choices`, of which the answer is exactly one."""
+
+    schema: str = ""
+    choices: tuple[str, ...] = ()
+
+    @classmethod
+    def of_schema(cls, schema: Mapping[str, Any]) -> Structure:
+        """A JSON document that fits `schema`. Raises UsageError for what is no JSON schema."""
+        from jsonschema import Draft202012Validator
+        from jsonschema.exceptions import SchemaError
+
+        try:
+            Draft202012Validator.check_schema(schema)
+            return cls(schema=json.dumps(schema, sort_keys=False, ensure_ascii=False))
+        except (SchemaError, TypeError, ValueError, RecursionError) as error:
+            said = error.message if isinstance(error, SchemaError) else str(error)
+            raise UsageError(f"That is no JSON schema: {said}.", next_step="See https://json-schema.org.") from error
+
+    @classmethod
+    def of_model(cls, model: type[BaseModel]) -> Structure:
+        """A JSON document that `model` accepts."""
+        return cls.of_schema(model.model_json_schema())
+
+    @classmethod
+    def of_choices(cls, choices: Sequence[str]) -> Structure:
+        """One of these texts, as it is. Raises UsageError for no choices or an empty one."""
+        if not choices or not all(choices):
+            raise UsageError("A choice needs at least one text, and none of them empty.")
+        return cls(choices=tuple(dict.fromkeys(choices)))
+
+    def parse(self, text: str) -> Any:
+        """The value of a whole answer: the choice, or the JSON document. Raises Incomplete when it does not fit."""
+        if self.choices:
+            if text not in self.choices:
+                raise Incomplete("The answer is none of the choices.", next_step="Ask again with more room.")
+            return text
+        from jsonschema import Draft202012Validator
+
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise Incomplete(
+                "The answer ended before its JSON document was whole.", next_step="Ask again with more room."
+            ) from error
+        problem = next(Draft202012Validator(json.loads(self.schema)).iter_errors(value), None)
+        if problem is not None:
+            raise Incomplete(
+                f"The answer does not fit its schema: {problem.message}.", next_step="Ask again, or with more room."
+            )
+        return value
