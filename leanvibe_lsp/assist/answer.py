@@ -9,6 +9,7 @@ from typing import Literal
 from leanvibe_lsp.core.text import Span
 from leanvibe_lsp.documents.snapshot import Snapshot
 from leanvibe_lsp.engine.base import FinishReason, Usage
+from leanvibe_lsp.engine.structured import Structure
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class AskRequest:
     history: tuple[Turn, ...] = ()
     max_tokens: int | None = None
     temperature: float = 0.0
+    structure: Structure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +50,26 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """More of the answer. All deltas together are the answer, byte for byte; `tokens` is how many were made so far."""
+    """More of the answer; `tokens` is how many were made so far.
+
+    All deltas since the last `Restart` are the answer, byte for byte.
+    """
 
     text: str
     tokens: int
 
 
-AskEvent = Stage | TextDelta
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """The engine that answered failed, and another begins anew: all text so far is no part of the answer.
+
+    A sink that cannot take text back raises.
+    """
+
+    reason: str
+
+
+AskEvent = Stage | TextDelta | Restart
 AskSink = Callable[[AskEvent], None]
 
 
@@ -91,6 +106,14 @@ class AnswerTiming:
 
 
 @dataclass(frozen=True, slots=True)
+class Fallback:
+    """An engine that should have answered, and why it did not."""
+
+    engine: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The end of a question that was answered."""
 
@@ -104,3 +127,5 @@ class Answer:
     usage: Usage
     timing: AnswerTiming
     finish_reason: FinishReason
+    fallbacks: tuple[Fallback, ...] = ()
+    remembered: bool = False  # the very same thing was asked before, and nothing was computed

@@ -26,6 +26,7 @@ def answer_json(answer: Answer) -> dict[str, object]:
             "promptTokens": answer.usage.prompt_tokens,
             "cachedTokens": answer.usage.cached_tokens,
             "completionTokens": answer.usage.completion_tokens,
+            "draftedTokens": answer.usage.drafted_tokens,
         },
         "timing": {
             "queuedSeconds": answer.timing.queued_seconds,
@@ -34,6 +35,8 @@ def answer_json(answer: Answer) -> dict[str, object]:
             "tokensPerSecond": answer.timing.tokens_per_second,
         },
         "finishReason": str(answer.finish_reason),
+        "fallbacks": [{"engine": one.engine, "reason": one.reason} for one in answer.fallbacks],
+        "remembered": answer.remembered,
     }
 
 

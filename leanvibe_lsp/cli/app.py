@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from leanvibe_lsp import __version__
-from leanvibe_lsp.cli import ask, doctor, models, serve
+from leanvibe_lsp.cli import ask, cache, doctor, models, serve
 from leanvibe_lsp.cli.output import leave
 from leanvibe_lsp.errors import LeanVibeError
 
@@ -48,6 +48,7 @@ app.command("ask")(ask.ask)
 app.command("doctor")(doctor.doctor)
 app.command("serve")(serve.serve)
 app.add_typer(models.app, name="models")
+app.add_typer(cache.app, name="cache")
 
 
 def _version(value: bool) -> None:

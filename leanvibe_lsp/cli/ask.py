@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +18,7 @@ from leanvibe_lsp.cli.output import print_json
 from leanvibe_lsp.cli.targets import place_of
 from leanvibe_lsp.config.settings import Settings, chosen
 from leanvibe_lsp.core.cancel import CancelToken
+from leanvibe_lsp.engine.structured import Structure
 from leanvibe_lsp.errors import Cancelled, UsageError
 
 
@@ -29,6 +32,13 @@ def ask(
     engine: EngineOption = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer, in tokens.")] = None,
     temperature: Annotated[float, typer.Option(min=0, max=2, help="0 is exact and repeatable.")] = 0.0,
+    schema: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A JSON schema; the answer is a JSON document that fits it, or an error."),
+    ] = None,
+    choice: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="The answer is one of these texts; give it several times.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, as leanvibe/ask returns it.")] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Say what the model was shown, and what was left out.")
@@ -46,6 +56,8 @@ def ask(
 
       git diff | leanvibe ask - src/app.py
 
+      leanvibe ask "Is this a test?" src/app.py --choice yes --choice no
+
     [bold]Exit codes[/bold]  0 answered, 2 usage, 3 no usable model, 4 the engine failed, 130 cancelled
     """
     request = AskRequest(
@@ -53,6 +65,7 @@ def ask(
         places=tuple(place_of(target) for target in targets or ()),
         max_tokens=max_tokens,
         temperature=temperature,
+        structure=_structure(schema, choice),
     )
     answer = asyncio.run(_run(request, chosen(model, engine), quiet=as_json))
     if as_json:
@@ -63,6 +76,21 @@ def ask(
     if verbose:
         show_context(answer)
     show_footer(answer)
+
+
+def _structure(schema: Path | None, choices: list[str] | None) -> Structure | None:
+    if schema is not None and choices:
+        raise UsageError("--schema and --choice exclude each other.", next_step="Leave out one of the two.")
+    if choices:
+        return Structure.of_choices(choices)
+    if schema is None:
+        return None
+    try:
+        content = json.loads(schema.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        said = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{schema} is no JSON schema: {said}.", next_step="See https://json-schema.org.") from error
+    return Structure.of_schema(content)
 
 
 def _question(argument: str) -> str:

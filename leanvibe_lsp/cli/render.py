@@ -9,9 +9,10 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from leanvibe_lsp.assist.answer import Answer, AskEvent, Confidence, Stage
+from leanvibe_lsp.assist.answer import Answer, AskEvent, Confidence, Restart, Stage
 from leanvibe_lsp.cli.output import harmless
 from leanvibe_lsp.engine.base import FinishReason
+from leanvibe_lsp.errors import EngineError
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -53,6 +54,8 @@ class AnswerView:
         """Show one event."""
         if isinstance(event, Stage):
             self._show_stage(event)
+        elif isinstance(event, Restart):
+            self._begin_anew(event.reason)
         elif not self._quiet:
             self._stop_status()
             self._show_text(event.text)
@@ -61,6 +64,16 @@ class AnswerView:
         """Say that the text above is not the whole answer."""
         if self._text and not self._quiet:
             print("(stopped; this is not the whole answer)", file=sys.stderr)
+
+    def _begin_anew(self, reason: str) -> None:
+        """Say that the text so far counts for nothing. Raises EngineError where a program may have read it already."""
+        if self._text and not self._quiet and not self._markdown:
+            raise EngineError(f"{reason}, after a part of its answer had been written.", next_step="Ask again.")
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+        self._text, self._printed = "", 0
+        _stderr(f"({reason}; another engine answers now, from the beginning)")
 
     def _show_stage(self, stage: Stage) -> None:
         if sys.stderr is None or not sys.stderr.isatty():
@@ -132,6 +145,12 @@ def show_footer(answer: Answer) -> None:
         f"{timing.tokens_per_second:.0f} tok/s",
     )
     _stderr(" · ".join(parts))
+    if answer.remembered:
+        _stderr(
+            "The very same thing was asked before: this is the answer that was kept. `leanvibe cache clear` forgets it."
+        )
+    for one in answer.fallbacks:
+        _stderr(f"{one.engine} should have answered: {one.reason}")
     if answer.finish_reason in _ENDINGS:
         _stderr(_ENDINGS[answer.finish_reason])
 

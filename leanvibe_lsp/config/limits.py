@@ -24,6 +24,9 @@ class Limit:
 _ROWS = (
     Limit("answer.tokens", 512, 1, 32_768, "tokens", "How long an answer may get when the request does not say."),
     Limit("answer.seconds", 300, 1, 3_600, "seconds", "How long one answer may take, the time in the queue included."),
+    Limit("answers.mib", 64, 1, 65_536, "MiB", "How much of past answers is kept on disk."),
+    Limit("answers.days", 30, 0, 3_650, "days", "How long an answer is kept; 0 keeps none."),
+    Limit("answers.lock_milliseconds", 200, 0, 10_000, "milliseconds", "How long the answer cache may be waited for while another process writes."),
     Limit("context.tokens", 3_072, 64, 1 << 20, "tokens", "How much code goes into one prompt, beside the model's own window."),
     Limit("history.tokens", 1_024, 0, 1 << 20, "tokens", "How much of the earlier conversation goes into one prompt."),
     Limit("doctor.tokens", 24, 2, 512, "tokens", "How many tokens `leanvibe doctor` generates to time the model."),

@@ -18,6 +18,7 @@ from leanvibe_lsp.engine.base import (
     Timing,
     Usage,
 )
+from leanvibe_lsp.errors import UsageError
 
 NOTICE = "[mock engine: this is a scripted text, no model was asked] "
 SCRIPT = (
@@ -79,6 +80,10 @@ class MockEngine:
         pause: Pause = NO_PAUSE,
     ) -> Finished:
         """Play the script. See `engine.base.Engine`."""
+        if request.structure is not None:
+            raise UsageError(
+                "The mock engine says scripted text, which fits no structure.", next_step="Leave out `--engine mock`."
+            )
         begin = time.monotonic()
         total = len(request.prompt)
         sink(Prefill(done=total, total=total, cached=0))

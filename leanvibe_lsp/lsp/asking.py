@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from leanvibe_lsp.assist.answer import Answer, AskEvent, AskRequest, Place, Stage, TextDelta, Turn
+from leanvibe_lsp.assist.answer import Answer, AskEvent, AskRequest, Place, Restart, Stage, TextDelta, Turn
 from leanvibe_lsp.config.limits import LIMITS, limit
 from leanvibe_lsp.documents.snapshot import Snapshot
+from leanvibe_lsp.engine.structured import Structure
 from leanvibe_lsp.errors import UsageError
 from leanvibe_lsp.lsp import tasks
 from leanvibe_lsp.lsp.convert import to_span
@@ -68,6 +69,8 @@ class AskParams(WireModel):
     history: list[TurnParam] = Field(default_factory=list)
     max_tokens: int | None = Field(default=None, ge=1, le=int(LIMITS["answer.tokens"].maximum))
     temperature: float = Field(default=0.0, ge=0.0, le=2.0, allow_inf_nan=False)
+    json_schema: dict[str, Any] | None = None
+    choices: list[str] | None = Field(default=None, min_length=1)
     work_done_token: Token | None = None
     partial_result_token: Token | None = None
 
@@ -86,6 +89,7 @@ async def ask(ls: LeanVibeServer, params: AskParams, known: Snapshot | Path | No
             history=_history(params.history),
             max_tokens=params.max_tokens,
             temperature=params.temperature,
+            structure=_structure(params),
         )
         partial = _partial_results(ls, params.partial_result_token)
 
@@ -97,6 +101,9 @@ async def ask(ls: LeanVibeServer, params: AskParams, known: Snapshot | Path | No
                     work.tokens(count)
                     if partial is not None:
                         partial.add(text)
+                case Restart(reason):
+                    if partial is not None:
+                        partial.restart(reason)
 
         try:
             answer = await ls.services.ask(request, sink, running.cancel)
@@ -123,6 +130,14 @@ def at_entry(ls: LeanVibeServer, params: AskParams) -> Snapshot | Path | None:
     return ls.documents.get(uri) or ls.file_of(uri)
 
 
+def _structure(params: AskParams) -> Structure | None:
+    if params.json_schema is not None and params.choices is not None:
+        raise UsageError("jsonSchema, choices: give one of the two.")
+    if params.choices is not None:
+        return Structure.of_choices(params.choices)
+    return Structure.of_schema(params.json_schema) if params.json_schema is not None else None
+
+
 def _place(ls: LeanVibeServer, params: AskParams, snapshot: Snapshot) -> Place:
     where = params.range or (params.position and RangeParam(start=params.position, end=params.position))
     return Place(snapshot, to_span(where, snapshot.lines, ls.encoding) if where else None)
@@ -135,4 +150,4 @@ def _history(turns: Sequence[TurnParam]) -> tuple[Turn, ...]:
 def _partial_results(ls: LeanVibeServer, token: Token | None) -> PartialResults | None:
     if token is None:
         return None
-    return PartialResults(lambda text: ls.client.progress(token, text), per_second=limit("stream.updates_per_second"))
+    return PartialResults(lambda value: ls.client.progress(token, value), per_second=limit("stream.updates_per_second"))

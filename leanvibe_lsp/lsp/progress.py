@@ -31,11 +31,14 @@ CallLater = Callable[[float, Callable[[], None]], Timer]
 
 
 class PartialResults:
-    """Coalesces text so that `send` is called at most `per_second` times in any second, the last call included."""
+    """Coalesces text so that `send` is called at most `per_second` times in any second, the last call included.
+
+    Texts joined are the answer; after `{"restart": reason}` they begin anew.
+    """
 
     def __init__(
         self,
-        send: Callable[[str], None],
+        send: Callable[[str | dict[str, str]], None],
         *,
         per_second: int,
         clock: Callable[[], float] = time.monotonic,
@@ -58,6 +61,14 @@ class PartialResults:
         self._pending.append(text)
         if self._timer is None:
             self._send_when_due()
+
+    def restart(self, reason: str) -> None:
+        """The text so far is no part of the answer."""
+        if not self._open:
+            return
+        self._pending.clear()
+        self._sent_length = 0
+        self._send({"restart": reason})
 
     def finish(self, answer: str) -> None:
         """Send what is left of `answer`, and close."""

@@ -94,6 +94,11 @@ def test_verbose_says_what_was_shown(leanvibe: Leanvibe, code: Path) -> None:
         (["q", "--model", "./code.py"], 3, "No model can be loaded"),
         (["q", "--model", "./nowhere"], 3, "no file or folder"),
         (["q" * 20_000, "--engine", "mock"], 2, "window"),
+        (["q", "--choice", "", "--engine", "mock"], 2, "none of them empty"),
+        (["q", "--choice", "a", "--schema", "code.py", "--engine", "mock"], 2, "exclude each other"),
+        (["q", "--schema", "code.py", "--engine", "mock"], 2, "code.py is no JSON schema"),
+        (["q", "--schema", "missing.json", "--engine", "mock"], 2, "No such file"),
+        (["q", "--choice", "a", "--engine", "mock"], 2, "scripted text"),
     ],
 )
 def test_what_cannot_be_served_has_a_code_and_a_next_step(

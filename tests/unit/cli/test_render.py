@@ -5,12 +5,14 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
-from leanvibe_lsp.assist.answer import Answer, AnswerTiming, Citation, Confidence, Stage, TextDelta
+from leanvibe_lsp.assist.answer import Answer, AnswerTiming, Citation, Confidence, Fallback, Restart, Stage, TextDelta
 from leanvibe_lsp.cli.render import AnswerView, finished_length, show_context, show_footer
 from leanvibe_lsp.engine.base import FinishReason, Usage
+from leanvibe_lsp.errors import EngineError
 
 
 class Terminal(io.StringIO):
@@ -60,6 +62,45 @@ def test_quiet_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
         view.take(TextDelta("a", 1))
     view.interrupted()
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_restart_before_any_text_is_a_note(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing was written yet, so nothing is taken back."""
+    with AnswerView(quiet=False) as view:
+        view.take(Restart("smollm2 on mlx failed"))
+        view.take(TextDelta("whole", 1))
+    out, err = capsys.readouterr()
+    assert out == "whole\n"
+    assert "smollm2 on mlx failed; another engine answers" in err
+
+
+def test_a_restart_after_piped_text_is_an_error() -> None:
+    """A program may have read it: half of one answer and all of another must never look like one."""
+    with AnswerView(quiet=False) as view:
+        view.take(TextDelta("half", 1))
+        with pytest.raises(EngineError, match="after a part of its answer had been written"):
+            view.take(Restart("it failed"))
+
+
+def test_a_restart_on_a_terminal_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The new answer stands by itself, under a line that says why."""
+    monkeypatch.setattr(sys, "stdout", out := Terminal())
+    monkeypatch.setattr(sys, "stderr", err := Terminal())
+    with AnswerView(quiet=False) as view:
+        view.take(TextDelta("half of it", 1))
+        view.take(Restart("it failed"))
+        view.take(TextDelta("the whole", 1))
+    assert "another engine answers now" in err.getvalue()
+    assert out.getvalue().rindex("the whole") > out.getvalue().rindex("half of it")
+
+
+def test_the_footer_names_what_failed_and_what_was_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    """Never a silent fallback, never a kept answer that looks fresh."""
+    fallbacks = (Fallback("smollm2 on mlx", "MLX failed: out of memory."),)
+    show_footer(replace(answer(), fallbacks=fallbacks, remembered=True))
+    said = capsys.readouterr().err
+    assert "smollm2 on mlx should have answered: MLX failed: out of memory." in said
+    assert "the answer that was kept" in said
 
 
 def test_interrupted_says_so(capsys: pytest.CaptureFixture[str]) -> None:

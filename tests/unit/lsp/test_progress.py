@@ -78,6 +78,22 @@ def test_first_piece_is_not_held_back() -> None:
     assert sent == ["a", "bc"]
 
 
+def test_a_restart_takes_back_what_was_sent_and_what_was_pending() -> None:
+    """What follows a restart is the whole of the new answer; nothing of the old one comes late."""
+    clock = _ManualClock()
+    sent: list[Any] = []
+    partial = PartialResults(sent.append, per_second=10, clock=clock, call_later=clock.call_later)
+    partial.add("old")
+    partial.add(" and pending")
+    partial.restart("it failed")
+    partial.add("new")
+    clock.advance(1)
+    partial.finish("new answer")
+    at = sent.index({"restart": "it failed"})
+    assert sent[:at] == ["old"]
+    assert "".join(sent[at + 1 :]) == "new answer"
+
+
 def test_nothing_after_close() -> None:
     """A cancelled answer sends nothing any more, not even what was pending."""
     clock = _ManualClock()

@@ -284,7 +284,12 @@ function M.on_progress(err, params, context, config)
   local session = current and current.running and current.client.id == context.client_id and current
   if vim.startswith(token, TEXT_TOKEN) then
     if session and token == TEXT_TOKEN .. session.serial then
-      session.float:append(value)
+      if type(value) == "table" then -- the engine failed, and another begins anew
+        session.float:replace("")
+        session.float:footer({ value.restart, "q cancels" })
+      else
+        session.float:append(value)
+      end
     end
     return -- text of a question that was cancelled is nobody's
   end
