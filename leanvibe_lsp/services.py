@@ -4,62 +4,95 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any, cast
 
+from leanvibe_lsp.assist.answer_cache import AnswerCache, answers_path
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.config.settings import Settings
 from leanvibe_lsp.core.cancel import CancelToken
+from leanvibe_lsp.engine.chain import Choose, EngineChain
 from leanvibe_lsp.engine.host import EngineHost
+from leanvibe_lsp.engine.memory import current_budget, estimate, refuse_too_large
 from leanvibe_lsp.engine.models.cache import models_dir
 from leanvibe_lsp.engine.scheduler import Scheduler
-from leanvibe_lsp.engine.select import Selection, probe_machine, select
+from leanvibe_lsp.engine.select import Selection, candidates, probe_machine
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from leanvibe_lsp.assist.answer import Answer, AskRequest, AskSink
     from leanvibe_lsp.assist.doctor import Report
-    from leanvibe_lsp.engine.base import Engine
+    from leanvibe_lsp.engine.base import Engine, Loaded
+    from leanvibe_lsp.engine.local.convert import Conversion, Recipe, WriteProgress
+    from leanvibe_lsp.engine.models.perplexity import Proof, ScoringEngine
     from leanvibe_lsp.engine.models.registry import Located
-    from leanvibe_lsp.engine.models.selftest import Verdict
 
 
 class Services:
-    """What the doors (editor, terminal) call. One model, shared by all of them. Close it when done."""
+    """What the doors (editor, terminal) call. One chain of engines, shared by all of them. Close it when done."""
 
-    def __init__(self, settings: Settings, host: EngineHost) -> None:
+    def __init__(self, settings: Settings, chain: EngineChain) -> None:
         self.settings = settings
-        self.host = host
+        self.chain = chain
+        self._answers = AnswerCache(answers_path())
         self.workers = ThreadPoolExecutor(max_workers=limit("context.workers"), thread_name_prefix="leanvibe-work")
+
+    @property
+    def host(self) -> EngineHost:
+        """The engine that answers now."""
+        return self.chain.first()
 
     async def ask(self, request: AskRequest, sink: AskSink, cancel: CancelToken) -> Answer:
         """See `assist.ask.ask`."""
         from leanvibe_lsp.assist.ask import ask
 
-        return await ask(request, host=self.host, workers=self.workers, sink=sink, cancel=cancel)
+        return await ask(
+            request, hosts=self.chain, workers=self.workers, sink=sink, cancel=cancel, answers=self._answers
+        )
 
     async def examine(self, *, load: bool) -> Report:
         """The report of `leanvibe doctor`; with `load`, the model is loaded, proven and timed first."""
         from leanvibe_lsp.assist.doctor import examine
 
-        return await examine(self.settings, self.host, workers=self.workers, load=load)
+        return await examine(self.settings, self.chain, workers=self.workers, load=load)
 
     async def health(self) -> dict[str, Any]:
         """The same report as JSON, of things as they are now."""
         return (await self.examine(load=False)).as_json()
 
     def close(self) -> None:
-        """Stop the engine; takes at most about a second."""
-        self.host.close(limit("engine.close_milliseconds") / 1000)
+        """Stop the engines; takes at most about a second."""
+        self.chain.close(limit("engine.close_milliseconds") / 1000)
         self.workers.shutdown(wait=False, cancel_futures=True)
 
 
 def create(settings: Settings) -> Services:
     """Services for these settings. Nothing is loaded before it is needed."""
-    scheduler = Scheduler(capacity=limit("engine.queue"))
-    return Services(settings, EngineHost(lambda cancel: _plan(settings, cancel), build_engine, scheduler))
+
+    def build(selection: Selection) -> Engine:
+        return build_engine(selection, settings)
+
+    def make(choose: Choose, name: str) -> EngineHost:
+        def plan(cancel: CancelToken) -> Selection:
+            return _checked(choose(), chain.held_by_others(host), cancel)
+
+        scheduler = Scheduler(capacity=limit("engine.queue"))
+        host = EngineHost(plan, build, scheduler, name=name, prefix=stable_prefix)
+        return host
+
+    chain = EngineChain(lambda: candidates(settings, probe_machine(), models_dir()), make)
+    return Services(settings, chain)
 
 
-def build_engine(selection: Selection) -> Engine:
+def build_engine(selection: Selection, settings: Settings) -> Engine:
     """An engine for a selection, not loaded yet."""
+    if selection.is_remote:
+        from leanvibe_lsp.engine.remote import RemoteEngine
+
+        assert settings.remote is not None, "a server is chosen only where one is switched on"
+        return RemoteEngine(settings.remote)
     if selection.located is None:
         from leanvibe_lsp.engine.mock import MockEngine
 
@@ -73,32 +106,58 @@ def build_engine(selection: Selection) -> Engine:
     return LlamaEngine(selection.located)
 
 
-def selftest_model(located: Located) -> Verdict:
-    """Load a model on the backend chosen for it, ask the known answers.
+def prove_model(located: Located, engine_name: str | None = None) -> Proof:
+    """Load a model on the backend chosen for it, or on the one named; ask the known answers, measure the fixed text.
 
     Raises ModelError, BackendError, EngineError.
     """
-    from leanvibe_lsp.engine.host import next_token
+    from leanvibe_lsp.engine.models.kin import recorded_perplexity
+    from leanvibe_lsp.engine.models.perplexity import Proof, measure
     from leanvibe_lsp.engine.models.selftest import run_selftest
+    from leanvibe_lsp.engine.proof import next_token
     from leanvibe_lsp.engine.select import choose_backend, mlx_obstacle
 
     cancel = CancelToken()
     located = _proven(located, cancel)
     machine = probe_machine()
-    backend, steps = choose_backend(located.format, machine, None, mlx_obstacle=mlx_obstacle(located, machine))
-    engine = build_engine(Selection(backend, located, steps))
+    obstacle = mlx_obstacle(located, machine)
+    backend, steps = choose_backend(located.format, machine, engine_name, mlx_obstacle=obstacle)
+    # Both backends on this machine can score.
+    engine = cast("ScoringEngine", build_engine(Selection(backend, located, steps), Settings()))
     try:
         loaded = engine.load(cancel)
-        return run_selftest(loaded, lambda prompt: next_token(engine, prompt, cancel))
+        verdict = run_selftest(loaded, lambda prompt: next_token(engine, prompt, cancel))
+        return Proof(verdict, measure(engine, loaded, cancel, recorded_perplexity(located)))
     finally:
         engine.close()
 
 
-def _plan(settings: Settings, cancel: CancelToken) -> Selection:
-    """Choose, and prove that a known model's file is that model's."""
-    selection = select(settings, probe_machine(), models_dir())
+def convert_model(
+    located: Located, target: Path, recipe: Recipe, *, progress: Callable[[WriteProgress], None], cancel: CancelToken
+) -> Conversion:
+    """Write `located` as a folder for MLX, proven on MLX before and after; see `engine.local.convert.convert`."""
+    from leanvibe_lsp.engine.local.convert import convert
+
+    return convert(
+        located, target, recipe, prove=lambda model: prove_model(model, "mlx"), progress=progress, cancel=cancel
+    )
+
+
+def stable_prefix(loaded: Loaded) -> tuple[int, ...]:
+    """The ids that every question's prompt begins with: what the renderings of two questions have in common."""
+    from leanvibe_lsp.assist.prompt import messages
+    from leanvibe_lsp.engine.prompts import render
+
+    one, other = (render(loaded, messages(question, (), ())) for question in ("a", "b"))
+    common = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return tuple(token for token, _ in common)
+
+
+def _checked(selection: Selection, held: int, cancel: CancelToken) -> Selection:
+    """Prove that a known model's file is that model's, and that it fits beside the `held` bytes of other models."""
     if selection.located is None:
         return selection
+    refuse_too_large(selection.name, estimate(selection, probe_machine()), current_budget(held))
     return replace(selection, located=_proven(selection.located, cancel))
 
 

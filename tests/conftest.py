@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
 # A slow machine is no failed promise.
 settings.register_profile("leanvibe", deadline=None)
 settings.load_profile("leanvibe")
+
+# Fixtures that live longer than a test may start a process: it must not find answers that a person's own one kept.
+os.environ["LEANVIBE_CACHE_DIR"] = tempfile.mkdtemp(prefix="leanvibe-tests-")
+
+
+@pytest.fixture(autouse=True)
+def _own_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test is answered by what another one asked."""
+    monkeypatch.setenv("LEANVIBE_CACHE_DIR", str(tmp_path / "answers"))

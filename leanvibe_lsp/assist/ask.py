@@ -3,136 +3,229 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from leanvibe_lsp.assist.answer import (
     Answer,
     AnswerTiming,
+    AskEvent,
     AskRequest,
     AskSink,
     Citation,
     Confidence,
+    Fallback,
+    Restart,
     Stage,
-    Turn,
+    TextDelta,
 )
+from leanvibe_lsp.assist.answer_cache import AnswerCache, Remembered, answer_key
+from leanvibe_lsp.assist.fitting import Prompt, build_prompt
 from leanvibe_lsp.assist.hearing import Hearing
-from leanvibe_lsp.assist.prompt import messages, newest_turns
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
-from leanvibe_lsp.documents.context import Packed, pack
-from leanvibe_lsp.engine.base import GenerationRequest, Loaded, Message, Source
+from leanvibe_lsp.documents.context import Packed
+from leanvibe_lsp.engine.base import Finished, GenerationRequest, Source, Timing, Usage
+from leanvibe_lsp.engine.chain import may_fall_back
 from leanvibe_lsp.engine.confidence import mean_token_probability
 from leanvibe_lsp.engine.host import EngineHost, Ready
-from leanvibe_lsp.engine.prompts import count_tokens, prompt_length, render
 from leanvibe_lsp.engine.scheduler import Priority
-from leanvibe_lsp.errors import Cancelled, ContextTooLarge, DeadlineExceeded, UsageError
+from leanvibe_lsp.errors import Cancelled, DeadlineExceeded, LeanVibeError, UsageError
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """What goes to the model, and what was packed into it and left out."""
+class Hosts(Protocol):
+    """Engines in the order in which they are asked; see `engine.chain.EngineChain`."""
 
-    ids: tuple[int, ...]
-    messages: tuple[Message, ...]
-    max_tokens: int
-    packed: Packed
-    omitted: tuple[str, ...]
+    def first(self) -> EngineHost:
+        """The one to ask."""
+        ...
+
+    def after(self, host: EngineHost) -> EngineHost | None:
+        """The one to ask when `host` failed."""
+        ...
 
 
 async def ask(
-    request: AskRequest, *, host: EngineHost, workers: Executor, sink: AskSink, cancel: CancelToken
+    request: AskRequest,
+    *,
+    hosts: Hosts,
+    workers: Executor,
+    sink: AskSink,
+    cancel: CancelToken,
+    answers: AnswerCache | None = None,
 ) -> Answer:
     """Answer `request`; `sink` hears of it on the event loop's thread. Raises LeanVibeError.
 
-    When the awaiting task is cancelled, or `cancel` is pulled, the engine stops within one token or one prefill chunk.
+    When an engine fails, the next one answers, and the answer says so. When the awaiting task is cancelled, or `cancel`
+    is pulled, the engine stops within one token or one prefill chunk.
     """
     _check(request)
-    begin = time.monotonic()
-    seconds = limit("answer.seconds")
-    deadline = Deadline.after(seconds)
+    asking = _Asking(request, workers, sink, cancel, Deadline.after(limit("answer.seconds")), answers)
     try:
-        async with asyncio.timeout(seconds):
-            if host.status.ready is None:
-                sink(Stage("loading model"))
-            ready = await asyncio.wrap_future(host.ready(priority=Priority.QUESTION, cancel=cancel, deadline=deadline))
-            sink(Stage("reading context"))
-            loop = asyncio.get_running_loop()
-            prompt = await loop.run_in_executor(workers, build_prompt, request, ready.loaded)
-            return await _generate(request, prompt, ready, host, sink, cancel, deadline, begin)
+        async with asyncio.timeout(limit("answer.seconds")):
+            return await _first_that_answers(asking, hosts)
     except TimeoutError as error:
         raise DeadlineExceeded(
-            f"No answer within {seconds} seconds.", next_step="Ask again, or ask for less."
+            f"No answer within {limit('answer.seconds')} seconds.", next_step="Ask again, or ask for less."
         ) from error
     finally:
         cancel.cancel("the question is closed")
 
 
-def build_prompt(request: AskRequest, loaded: Loaded) -> Prompt:
-    """Pack code, history and question into the window.
-
-    Pure. Raises ContextTooLarge when the question alone does not fit.
-    """
-
-    def count(text: str) -> int:
-        return count_tokens(loaded, text)
-
-    max_tokens = min(request.max_tokens or limit("answer.tokens"), loaded.window // 2)
-    room = loaded.window - max_tokens
-    asked = messages(request.question, (), ())
-    bare = prompt_length(loaded, asked, render(loaded, asked))
-    if bare > room:
-        raise ContextTooLarge(
-            f"The question takes {bare} tokens; the model's window of {loaded.window} leaves {room} "
-            f"beside an answer of {max_tokens}.",
-            next_step="Ask a shorter question, or for a shorter answer.",
-        )
-    history, bare = _remember(loaded, request, bare, room, count)
-    forgotten = len(request.history) - len(history)
-    places = [(place.snapshot, place.span) for place in request.places]
-    budget = min(limit("context.tokens"), room - bare)
-    packed, conversation, ids = _fit(
-        loaded, request.question, history, lambda size: pack(places, size, count), budget, room
-    )
-    omitted = packed.omitted + ((f"{forgotten} earlier messages",) if forgotten else ())
-    return Prompt(ids, conversation, max_tokens, packed, omitted)
-
-
-def _remember(
-    loaded: Loaded, request: AskRequest, bare: int, room: int, count: Callable[[str], int]
-) -> tuple[tuple[Turn, ...], int]:
-    """The newest turns that fit beside the question, and the length of the prompt with them and no code yet."""
-    budget = min(limit("history.tokens"), room // 4, room - bare)
-    history, _ = newest_turns(request.history, budget, count)
-    while history:
-        asked = messages(request.question, (), history)
-        length = prompt_length(loaded, asked, render(loaded, asked))
-        if length <= room:
-            return history, length
-        # The words around the turns made it too long: forget the oldest one, and an answer that then stands first.
-        history, _ = newest_turns(history[1:], budget, count)
-    return (), bare
-
-
-def _fit(
-    loaded: Loaded,
-    question: str,
-    history: Sequence[Turn],
-    packer: Callable[[int], Packed],
-    budget: int,
-    room: int,
-) -> tuple[Packed, tuple[Message, ...], tuple[int, ...]]:
-    """Pack, and pack less while the words around the blocks make the whole too long: tokens do not add up exactly."""
+async def _first_that_answers(asking: _Asking, hosts: Hosts) -> Answer:
+    host = hosts.first()
+    fallbacks: list[Fallback] = []
     while True:
-        packed = packer(max(0, budget))
-        conversation = messages(question, packed.blocks, history)
-        ids = render(loaded, conversation)
-        length = prompt_length(loaded, conversation, ids)
-        if length <= room or not packed.blocks:
-            return packed, tuple(conversation), ids
-        budget = min(budget, packed.tokens) - max(1, length - room)
+        try:
+            return await asking.of(host, tuple(fallbacks))
+        except LeanVibeError as error:
+            following = hosts.after(host) if may_fall_back(error) else None
+            if following is None:
+                if fallbacks:
+                    error.message += "".join(f" Before that, {one.engine}: {one.reason}" for one in fallbacks)
+                raise
+            fallbacks.append(Fallback(host.name, str(error)))
+            asking.restart(f"{host.name} failed: {error.message}")
+            host = following
+
+
+@dataclass(slots=True)
+class _Asking:
+    """One question on its way, whoever answers it in the end."""
+
+    request: AskRequest
+    workers: Executor
+    sink: AskSink
+    cancel: CancelToken
+    deadline: Deadline
+    answers: AnswerCache | None
+    begin: float = field(default_factory=time.monotonic)
+    told: bool = False  # some text of an answer went out
+
+    def tell(self, event: AskEvent) -> None:
+        """The sink, with a note of whether there is text to take back."""
+        self.told = self.told or isinstance(event, TextDelta)
+        self.sink(event)
+
+    def restart(self, reason: str) -> None:
+        """Take back what was told."""
+        if self.told:
+            self.told = False
+            self.sink(Restart(reason))
+
+    async def of(self, host: EngineHost, fallbacks: tuple[Fallback, ...]) -> Answer:
+        """The answer of one engine. Raises LeanVibeError."""
+        if host.status.ready is None:
+            self.tell(Stage("loading model"))
+        ready = await asyncio.wrap_future(
+            host.ready(priority=Priority.QUESTION, cancel=self.cancel, deadline=self.deadline)
+        )
+        self.tell(Stage("reading context"))
+        loop = asyncio.get_running_loop()
+        prompt = await loop.run_in_executor(self.workers, build_prompt, self.request, ready.loaded)
+        generation = _generation(self.request, prompt)
+        key = _key(ready, generation) if self.answers is not None else None
+        submitted = time.monotonic()
+        heard = await self._recall(key) or await self._generate(host, ready, generation, key)
+        return self._answer(ready, prompt, heard, fallbacks, submitted)
+
+    async def _recall(self, key: bytes | None) -> _Heard | None:
+        """The answer to the very same thing asked before, told at once."""
+        if self.answers is None or key is None:
+            return None
+        begin = time.monotonic()
+        kept = await asyncio.get_running_loop().run_in_executor(self.workers, self.answers.get, key)
+        if kept is None:
+            return None
+        if kept.text:
+            self.tell(TextDelta(kept.text, kept.completion_tokens))
+        now = time.monotonic()
+        usage = Usage(kept.prompt_tokens, kept.prompt_tokens, kept.completion_tokens)
+        finished = Finished(kept.text, kept.reason, usage, Timing(now - begin, 0.0))
+        return _Heard(finished, kept.confidence, begin, now, remembered=True)
+
+    async def _generate(
+        self, host: EngineHost, ready: Ready, generation: GenerationRequest, key: bytes | None
+    ) -> _Heard:
+        hearing = Hearing(self.tell, self.cancel, asyncio.get_running_loop())
+        try:
+            finished = await asyncio.wrap_future(
+                host.generate(
+                    generation, hearing.hear, priority=Priority.QUESTION, cancel=self.cancel, deadline=self.deadline
+                )
+            )
+            hearing.finish(finished)
+        except Cancelled:
+            if hearing.failure is not None:
+                raise hearing.failure from None
+            raise
+        finally:
+            hearing.close()
+        sure = _sureness(ready, hearing.logprobs)
+        if self.answers is not None and key is not None:
+            usage = finished.usage
+            kept = Remembered(finished.text, finished.reason, usage.prompt_tokens, usage.completion_tokens, sure)
+            await asyncio.get_running_loop().run_in_executor(self.workers, self.answers.put, key, kept)
+        return _Heard(finished, sure, hearing.started, hearing.first, remembered=False)
+
+    def _answer(
+        self, ready: Ready, prompt: Prompt, heard: _Heard, fallbacks: tuple[Fallback, ...], submitted: float
+    ) -> Answer:
+        end = time.monotonic()
+        finished = heard.finished
+        return Answer(
+            answer=finished.text,
+            tier="mock" if ready.selection.is_mock else "model",
+            model=ready.model,
+            backend=ready.selection.backend,
+            confidence=_confidence(ready, heard.sure),
+            citations=_citations(prompt.packed),
+            omitted=prompt.omitted,
+            usage=finished.usage,
+            timing=AnswerTiming(
+                queued_seconds=(heard.started or end) - submitted,
+                first_token_seconds=(heard.first or end) - self.begin,
+                total_seconds=end - self.begin,
+                tokens_per_second=finished.timing.tokens_per_second(finished.usage.completion_tokens),
+            ),
+            finish_reason=finished.reason,
+            fallbacks=fallbacks,
+            remembered=heard.remembered,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """A finished text, how sure the model was of it, and when the engine began and said its first word."""
+
+    finished: Finished
+    sure: float  # NaN when a server does not say
+    started: float | None
+    first: float | None
+    remembered: bool
+
+
+def _generation(request: AskRequest, prompt: Prompt) -> GenerationRequest:
+    return GenerationRequest(
+        prompt.ids,
+        prompt.max_tokens,
+        temperature=request.temperature,
+        stop_loops=request.structure is None,
+        structure=request.structure,
+        messages=prompt.messages,
+        sources=tuple(Source(block.uri, block.start_line, block.end_line) for block in prompt.packed.blocks),
+    )
+
+
+def _key(ready: Ready, generation: GenerationRequest) -> bytes | None:
+    """Where the answer is kept; None for one that cannot be repeated exactly or whose weights are not known."""
+    if generation.temperature > 0 or ready.identity is None:
+        return None
+    return answer_key(ready.identity, ready.loaded.chat_template, generation)
 
 
 def _check(request: AskRequest) -> None:
@@ -144,61 +237,20 @@ def _check(request: AskRequest) -> None:
         raise UsageError(f"The temperature {request.temperature} is not between 0 and 2.", next_step="0 is exact.")
 
 
-async def _generate(
-    request: AskRequest,
-    prompt: Prompt,
-    ready: Ready,
-    host: EngineHost,
-    sink: AskSink,
-    cancel: CancelToken,
-    deadline: Deadline,
-    begin: float,
-) -> Answer:
-    hearing = Hearing(sink, cancel, asyncio.get_running_loop())
-    generation = GenerationRequest(
-        prompt.ids,
-        prompt.max_tokens,
-        temperature=request.temperature,
-        stop_loops=True,
-        messages=prompt.messages,
-        sources=tuple(Source(block.uri, block.start_line, block.end_line) for block in prompt.packed.blocks),
-    )
-    submitted = time.monotonic()
-    try:
-        finished = await asyncio.wrap_future(
-            host.generate(generation, hearing.hear, priority=Priority.QUESTION, cancel=cancel, deadline=deadline)
-        )
-        hearing.finish(finished)
-    except Cancelled:
-        if hearing.failure is not None:
-            raise hearing.failure from None
-        raise
-    finally:
-        hearing.close()
-    end = time.monotonic()
-    return Answer(
-        answer=finished.text,
-        tier="model" if ready.verdict is not None else "mock",
-        model=ready.model,
-        backend=ready.selection.backend,
-        confidence=_confidence(ready, hearing.logprobs),
-        citations=_citations(prompt.packed),
-        omitted=prompt.omitted,
-        usage=finished.usage,
-        timing=AnswerTiming(
-            queued_seconds=(hearing.started or end) - submitted,
-            first_token_seconds=(hearing.first or end) - begin,
-            total_seconds=end - begin,
-            tokens_per_second=finished.timing.tokens_per_second(finished.usage.completion_tokens),
-        ),
-        finish_reason=finished.reason,
-    )
+def _sureness(ready: Ready, logprobs: Sequence[float]) -> float:
+    """The mean probability of the tokens. A server may give it for some or for none: then NaN."""
+    if ready.selection.is_remote:
+        logprobs = [value for value in logprobs if not math.isnan(value)]
+        return mean_token_probability(logprobs) if logprobs else math.nan
+    return mean_token_probability(logprobs)
 
 
-def _confidence(ready: Ready, logprobs: Sequence[float]) -> Confidence:
-    if ready.verdict is None:
+def _confidence(ready: Ready, sure: float) -> Confidence:
+    if ready.selection.is_mock:
         return Confidence(0.0, "none: scripted text", calibrated=False)
-    return Confidence(mean_token_probability(logprobs), "mean-token-probability", calibrated=False)
+    if math.isnan(sure):
+        return Confidence(0.0, "none: the server does not say", calibrated=False)
+    return Confidence(sure, "mean-token-probability", calibrated=False)
 
 
 def _citations(packed: Packed) -> tuple[Citation, ...]:

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from leanvibe_lsp import __version__
-from leanvibe_lsp.cli import ask, cache, doctor, models, serve
+from leanvibe_lsp.cli import ask, cache, convert, doctor, models, receipts, serve
 from leanvibe_lsp.cli.output import leave
 from leanvibe_lsp.errors import LeanVibeError
 
@@ -36,7 +36,7 @@ app = typer.Typer(
     name="leanvibe",
     cls=_Commands,
     help="Ask a local model about code: in the terminal, and in any editor that speaks LSP. "
-    "Nothing leaves this machine.",
+    "Nothing leaves this machine unless you switch a server on.",
     epilog="Exit codes: 0 done, 2 usage, 3 no usable model, 4 the engine failed, 130 cancelled; "
     "`doctor`: 1 degraded, 2 broken.",
     no_args_is_help=True,
@@ -46,7 +46,9 @@ app = typer.Typer(
 )
 app.command("ask")(ask.ask)
 app.command("doctor")(doctor.doctor)
+app.command("receipts")(receipts.receipts)
 app.command("serve")(serve.serve)
+models.app.command("convert", epilog=convert.EXAMPLES)(convert.convert)
 app.add_typer(models.app, name="models")
 app.add_typer(cache.app, name="cache")
 

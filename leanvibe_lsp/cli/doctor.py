@@ -68,6 +68,14 @@ def _show(report: Report) -> None:
     print("\nWhy this backend and model")
     for step in report.chain:
         print(f"  {'->' if step.chosen else ' -'} {step.candidate}: {step.reason}")
+    if len(report.fallbacks) > 1:
+        print("\nWho answers, and who when it fails")
+        for step in report.fallbacks:
+            print(f"  {'->' if step.chosen else ' -'} {step.candidate}: {step.reason}")
+    if report.runtime:
+        print("\nWhat MLX runs on")
+        for name, value in report.runtime.items():
+            print(f"  {name:<10}{value}")
     if report.selftest is not None:
         print("\nKnown answers")
         for probe in report.selftest.probes:
@@ -94,9 +102,11 @@ def _facts(report: Report) -> list[tuple[str, str]]:
         ("digest", f"sha256:{report.digest}" if report.digest else "not recorded"),
         ("self-test", report.selftest.summary if report.selftest is not None else "not run"),
         ("pretrained weights", "yes" if report.has_pretrained_weights else "NOT PROVEN"),
+        ("engine thread", f"{report.responds.state} ({report.responds.milliseconds:,.0f} ms)"),
         ("inference ready", "yes" if report.inference_ready else "no"),
         ("last inference", figure(report.last_inference_ms, "ms")),
         ("speed", figure(report.tokens_per_second, "tokens/s")),
         ("memory", figure(report.memory_mb, "MB")),
+        ("prompt cache", figure(report.cache_mb, "MB")),
         ("window", figure(report.window, "tokens")),
     ]

@@ -145,7 +145,7 @@ def pull(name: NameArgument, yes: YesOption = False) -> None:
     question = f"Download {spec.source.repo} from the Hugging Face hub{size}{licence}?"
     if not yes and sys.stdin.isatty() and not typer.confirm(question, default=True, err=True):
         raise typer.Exit(0)
-    with _bar(f"pull {name}") as show:
+    with progress_bar(f"pull {name}") as show:
 
         def on_progress(progress: PullProgress) -> None:
             show(progress.file, progress.done, progress.total)
@@ -158,11 +158,11 @@ def pull(name: NameArgument, yes: YesOption = False) -> None:
 def verify(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="The default model when left out.")] = None,
 ) -> None:
-    """Prove a model: digests, tensors, known answers. Exit code 3 when it may not be used."""
+    """Prove a model: digests, tensors, weights, known answers, perplexity. Exit code 3 when it may not be used."""
     from leanvibe_lsp.engine.models.verify import verify_files
 
     located, _ = choose_model(name, probe_machine(), store.models_dir())
-    with _bar(f"verify {located.name}") as show:
+    with progress_bar(f"verify {located.name}") as show:
 
         def on_progress(progress: VerifyProgress) -> None:
             show(progress.file, progress.done, progress.total)
@@ -170,9 +170,9 @@ def verify(
         report = verify_files(located, progress=on_progress, cancel=CancelToken())
     _show_files(located, report)
     if not report.ok:
-        print("known answers     not asked, since the files are damaged")
+        print("self-test         not run, since the files are damaged")
         raise typer.Exit(_UNHEALTHY)
-    if not _ask_known_answers(located):
+    if not _run_it(located):
         raise typer.Exit(_UNHEALTHY)
 
 
@@ -185,20 +185,23 @@ def _show_files(located: Located, report: FileReport) -> None:
         print(f"sha256            {digest.sha256}  {digest.file}  ({judged})")
     for skipped in report.skipped:
         print(f"not checked       {skipped}")
+    for suspect in report.suspects:
+        print(f"suspect           {suspect}")
     for problem in report.problems:
         print(f"PROBLEM           {problem}")
     print(f"files             {'good' if report.ok else f'{len(report.problems)} problems'}")
 
 
-def _ask_known_answers(located: Located) -> bool:
-    from leanvibe_lsp.services import selftest_model
+def _run_it(located: Located) -> bool:
+    from leanvibe_lsp.services import prove_model
 
-    verdict = selftest_model(located)
-    for probe in verdict.probes:
+    proof = prove_model(located)
+    for probe in proof.verdict.probes:
         mark = "ok" if probe.passed else "MISSED"
         print(f"known answer      {mark:7}{probe.probability:6.3f}  {probe.prompt[-40:]!r} -> {probe.expected!r}")
-    print(f"self-test         {verdict.summary}")
-    return str(verdict.state) != "unverified"
+    print(f"self-test         {proof.verdict.summary}")
+    print(f"perplexity        {proof.perplexity.summary}")
+    return proof.ok
 
 
 @app.command(epilog="[bold]Example[/bold]  leanvibe models remove phi3-gguf --yes")
@@ -228,7 +231,7 @@ def path(name: NameArgument) -> None:
 
 
 @contextmanager
-def _bar(title: str) -> Iterator[Callable[[str, int, int], None]]:
+def progress_bar(title: str) -> Iterator[Callable[[str, int, int], None]]:
     """A progress bar on stderr; plain lines, about one a second, when stderr is no terminal."""
     if not sys.stderr.isatty():
         yield _plain_bar(title)

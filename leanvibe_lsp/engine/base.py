@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
 from leanvibe_lsp.engine.structured import Structure
@@ -29,17 +29,20 @@ class FinishReason(StrEnum):
 class Alternative:
     """A token the model could have said instead; `logprob` is natural, before temperature."""
 
-    token_id: int
+    token_id: int | None  # None: a server does not say
     text: str
     logprob: float
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One generated token. `text` may be empty: half a character, or held back because a stop string may follow."""
+    """One generated token. `text` may be empty: half a character, or held back because a stop string may follow.
+
+    A server may say nothing of its tokens: then a chunk is what came in one piece, `token_id` None, `logprob` NaN.
+    """
 
     text: str
-    token_id: int
+    token_id: int | None
     logprob: float
     top: tuple[Alternative, ...] = ()
 
@@ -178,6 +181,10 @@ class Tokenizer(Protocol):
         """Ids of `text` as plain text."""
         ...
 
+    def encode_prompt(self, parts: Sequence[str]) -> list[int]:
+        """Ids of a prompt in parts, a template's and messages' in turn: special tokens only in the template's."""
+        ...
+
     def special(self, text: str) -> int | None:
         """The id of the special token written like `text`, or None."""
         ...
@@ -226,6 +233,15 @@ class Engine(Protocol):
         """
         ...
 
+    def warm(self, prompt: tuple[int, ...], cancel: CancelToken, pause: Pause = NO_PAUSE) -> None:
+        """Compute and keep the beginning of later prompts; a hint."""
+        ...
+
+    @property
+    def cache_bytes(self) -> int:
+        """Bytes held by prompts that can be resumed; 0 when unknown."""
+        ...
+
     def close(self) -> None:
         """Free the weights. Idempotent."""
         ...
@@ -242,6 +258,7 @@ class Job:
     future: Future[Finished]
 
 
+@runtime_checkable
 class BatchEngine(Engine, Protocol):
     """A backend that is faster with several generations at once than with one after the other."""
 

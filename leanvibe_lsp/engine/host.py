@@ -1,81 +1,81 @@
-"""The one resident model: loaded on first use, proven before it answers, asked through the scheduler.
-
-Everything that touches the engine runs on the scheduler's thread. A load that failed is tried again at the next
-request: the person may have pulled the model meanwhile.
-"""
+"""One model, asked through the scheduler: what may be called from any thread. What it holds is a `Resident`."""
 
 from __future__ import annotations
 
-import logging
-import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
 
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
-from leanvibe_lsp.engine.base import Alternative, Chunk, Engine, Finished, GenerationRequest, Loaded, Prefill, Sink
-from leanvibe_lsp.engine.models.selftest import State, Verdict, run_selftest
+from leanvibe_lsp.core.clock import Clock
+from leanvibe_lsp.engine.base import Engine, Event, Finished, GenerationRequest, Job, Pause, Sink
+from leanvibe_lsp.engine.batching import Pool
+from leanvibe_lsp.engine.resident import Resident, StablePrefix
 from leanvibe_lsp.engine.scheduler import Priority, Scheduler
 from leanvibe_lsp.engine.select import Selection
-from leanvibe_lsp.errors import Cancelled, EngineError, LeanVibeError, ModelUnverified
+from leanvibe_lsp.engine.status import HostStatus, Pulse, Ready
+from leanvibe_lsp.engine.suspend import ReadClocks, read_clocks
+from leanvibe_lsp.errors import Busy, Cancelled
 
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A model that may answer. `verdict` is None for the mock engine alone."""
-
-    selection: Selection
-    loaded: Loaded
-    verdict: Verdict | None
-    load_seconds: float
-    selftest_seconds: float
-
-    @property
-    def model(self) -> str:
-        """The model's name, for a person."""
-        return self.selection.located.name if self.selection.located is not None else "mock"
-
-
-@dataclass(frozen=True, slots=True)
-class HostStatus:
-    """What the host knows without asking the engine. `state`: "idle", "loading", "ready", "failed"."""
-
-    state: str
-    ready: Ready | None = None
-    failure: LeanVibeError | None = None
-    verdict: Verdict | None = None  # also of a model that failed the self-test
-    last_inference_ms: float | None = None
-    tokens_per_second: float | None = None
-    requests: int = 0
+__all__ = ["EngineHost", "HostStatus", "Pulse", "Ready"]
 
 
 class EngineHost:
     """Holds at most one loaded engine. `plan` chooses, `build` makes an engine of it; both run on the engine thread."""
 
     def __init__(
-        self, plan: Callable[[CancelToken], Selection], build: Callable[[Selection], Engine], scheduler: Scheduler
+        self,
+        plan: Callable[[CancelToken], Selection],
+        build: Callable[[Selection], Engine],
+        scheduler: Scheduler,
+        *,
+        name: str = "the model",
+        prefix: StablePrefix | None = None,
+        clock: Clock | None = None,
+        read_clocks: ReadClocks = read_clocks,
     ) -> None:
-        self._plan = plan
-        self._build = build
         self._scheduler = scheduler
-        self._engine: Engine | None = None  # engine thread only
-        self._lock = threading.Lock()
-        self._status = HostStatus("idle")
+        self._name = name
+        self._has_prefix = prefix is not None
+        self._clock = clock or Clock()
+        self._resident = Resident(plan, build, prefix=prefix, clock=self._clock, read_clocks=read_clocks)
+        self._pools = {
+            rank: Pool(scheduler, rank, self._resident.run_jobs) for rank in (Priority.REVIEW, Priority.BACKGROUND)
+        }
+        scheduler.when_idle(self._idle)
+
+    @property
+    def name(self) -> str:
+        """Model and backend, for a person: "smollm2 on llama.cpp"."""
+        return self._resident.name or self._name
 
     @property
     def status(self) -> HostStatus:
         """The last known state; never waits."""
-        with self._lock:
-            return self._status
+        return self._resident.status
 
     @property
     def queue_depth(self) -> int:
         """Requests that wait for the model."""
         return self._scheduler.depth
+
+    def pulse(self, timeout: float) -> Pulse:
+        """Ask the engine's own thread for a sign of life, and wait for it up to `timeout` seconds."""
+        begin, busy = self._clock.now(), self._scheduler.busy
+        try:
+            pulse = self._scheduler.pulse()
+        except Cancelled:
+            return Pulse("closed", 0.0)
+        try:
+            pulse.result(timeout)
+        except TimeoutError:
+            pulse.cancel()
+            status, now = self.status, self._clock.now()
+            if status.state != "loading":
+                return Pulse("stalled", (now - begin) * 1000)
+            state = "loading" if now - status.since < limit("health.loading_seconds") else "stalled"
+            return Pulse(state, (now - status.since) * 1000)
+        return Pulse("busy" if busy else "ok", (self._clock.now() - begin) * 1000)
 
     def ready(self, *, priority: Priority, cancel: CancelToken, deadline: Deadline) -> Future[Ready]:
         """Load and prove the model if that was not done yet.
@@ -83,7 +83,19 @@ class EngineHost:
         The future raises ModelError, BackendError, EngineError.
         """
         return self._scheduler.submit(
-            lambda: self._make_ready(cancel), priority=priority, cancel=cancel, deadline=deadline
+            lambda _pause: self._resident.make_ready(cancel), priority=priority, cancel=cancel, deadline=deadline
+        )
+
+    def prove(self, *, older_than: float, cancel: CancelToken, deadline: Deadline) -> Future[Ready]:
+        """Ask the known answers again, if the last proof is more than `older_than` seconds old.
+
+        It waits until nothing else runs: an engine that fails is freed. The future raises as that of `ready` does.
+        """
+        return self._scheduler.submit(
+            lambda _pause: self._resident.prove(older_than, cancel),
+            priority=Priority.BACKGROUND,
+            cancel=cancel,
+            deadline=deadline,
         )
 
     def generate(
@@ -95,111 +107,52 @@ class EngineHost:
         cancel: CancelToken,
         deadline: Deadline,
     ) -> Future[Finished]:
-        """Generate with the proven model. `sink` is called on the engine thread."""
+        """Generate with the proven model. `sink` is called on the engine thread.
 
-        def work() -> Finished:
-            self._make_ready(cancel)
-            engine = self._engine
-            if engine is None:
-                raise EngineError("The model was unloaded.", next_step="Ask again.")
-            sink(Prefill(done=0, total=len(request.prompt), cached=0))  # the wait in the queue is over
-            begin = time.monotonic()
-            try:
-                finished = engine.generate(request, sink, cancel, deadline)
-            except LeanVibeError:
-                raise
-            except Exception as error:
-                log.exception("the engine failed")
-                raise EngineError(
-                    f"The engine failed: {type(error).__name__}: {error}.",
-                    next_step="Ask again; if it happens again, run `leanvibe doctor`.",
-                ) from error
-            self._note_inference(finished, time.monotonic() - begin)
-            return finished
+        Reviews and background work run together where the backend is faster with several at once.
+        """
+
+        def hear(event: Event) -> None:
+            self._scheduler.beat()
+            sink(event)
+
+        if priority in self._pools:
+            return self._pools[priority].submit(request, hear, cancel=cancel, deadline=deadline)
+        job = Job(request, hear, cancel, deadline, Future())
+
+        def work(pause: Pause) -> Finished:
+            self._resident.make_ready(cancel)
+            return self._resident.generate(job, pause)
 
         return self._scheduler.submit(work, priority=priority, cancel=cancel, deadline=deadline)
 
     def close(self, timeout: float) -> bool:
         """Stop what runs, free the model; True when the engine thread ended within `timeout` seconds. Idempotent."""
+        for pool in self._pools.values():
+            pool.close()
         ended = self._scheduler.close(timeout)
-        if ended and self._engine is not None:
-            self._engine.close()
-            self._engine = None
+        if ended:
+            self._resident.free()
         return ended
 
-    def _make_ready(self, cancel: CancelToken) -> Ready:
-        ready = self.status.ready
-        if ready is not None:
-            return ready
-        self._set(replace(self.status, state="loading", failure=None))
+    def _idle(self) -> float | None:
+        """On the engine thread, while nothing is asked: compute ahead, or give memory back."""
+        if self._has_prefix and self._resident.cold:
+            return self._warm_up()
+        return self._resident.free_when_unused()
+
+    def _warm_up(self) -> float | None:
+        rest = self._resident.unused_until(limit("engine.warm_milliseconds") / 1000)
+        if rest > 0:
+            return rest
+        cancel = CancelToken()
         try:
-            ready = self._load(cancel)
-        except Cancelled:
-            self._set(replace(self.status, state="idle"))
-            raise
-        except LeanVibeError as error:
-            self._set(replace(self.status, state="failed", failure=error))
-            raise
-        except Exception as error:
-            # A fault of ours; without this the status would say "loading" for ever.
-            failure = EngineError(f"Loading the model failed: {type(error).__name__}: {error}.")
-            self._set(replace(self.status, state="failed", failure=failure))
-            raise failure from error
-        self._set(replace(self.status, state="ready", ready=ready))
-        return ready
-
-    def _load(self, cancel: CancelToken) -> Ready:
-        begin = time.monotonic()
-        selection = self._plan(cancel)
-        engine = self._build(selection)
-        try:
-            loaded = engine.load(cancel)
-            loaded_at = time.monotonic()
-            verdict = self._prove(engine, loaded, selection, cancel)
-        except BaseException:
-            engine.close()
-            raise
-        self._engine = engine
-        return Ready(selection, loaded, verdict, loaded_at - begin, time.monotonic() - loaded_at)
-
-    def _prove(self, engine: Engine, loaded: Loaded, selection: Selection, cancel: CancelToken) -> Verdict | None:
-        if selection.located is None:
-            return None
-        verdict = run_selftest(loaded, lambda prompt: next_token(engine, prompt, cancel))
-        self._set(replace(self.status, verdict=verdict))
-        if verdict.state is State.UNVERIFIED:
-            raise ModelUnverified(
-                f"{selection.located.name} loaded, but does not give the known answers ({verdict.summary}): "
-                "its weights or its tokenizer are not what they should be.",
-                next_step=f"Run `leanvibe models verify {selection.located.name}`, then remove and pull it again.",
+            self._scheduler.submit(
+                lambda pause: self._resident.warm(cancel, pause),
+                priority=Priority.BACKGROUND,
+                cancel=cancel,
+                deadline=Deadline.never(),
             )
-        return verdict
-
-    def _note_inference(self, finished: Finished, seconds: float) -> None:
-        speed = finished.timing.tokens_per_second(finished.usage.completion_tokens)
-        status = self.status
-        self._set(
-            replace(
-                status,
-                last_inference_ms=seconds * 1000,
-                tokens_per_second=speed or status.tokens_per_second,
-                requests=status.requests + 1,
-            )
-        )
-
-    def _set(self, status: HostStatus) -> None:
-        with self._lock:
-            self._status = status
-
-
-def next_token(engine: Engine, prompt: tuple[int, ...], cancel: CancelToken) -> tuple[Alternative, ...]:
-    """What the model would say next, most probable first. Raises what `Engine.generate` raises."""
-    chunks: list[Chunk] = []
-    request = GenerationRequest(prompt, max_tokens=1, top_logprobs=limit("engine.top_alternatives"))
-    engine.generate(
-        request,
-        lambda event: chunks.append(event) if isinstance(event, Chunk) else None,
-        cancel,
-        Deadline.never(),
-    )
-    return chunks[0].top if chunks else ()
+        except (Busy, Cancelled):
+            return None  # there is more urgent work, or none to come
+        return None

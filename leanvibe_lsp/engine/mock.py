@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
 from leanvibe_lsp.engine.base import (
@@ -47,6 +48,10 @@ class CharacterTokenizer:
         """The code points of `text`."""
         return [ord(character) for character in text]
 
+    def encode_prompt(self, parts: Sequence[str]) -> list[int]:
+        """The same: nothing is special here."""
+        return self.encode("".join(parts))
+
     def special(self, text: str) -> int | None:
         """None: nothing is special here."""
         return None
@@ -60,6 +65,7 @@ class MockEngine:
     """Says NOTICE and then `script`, one piece a token, `pause` seconds apart; stops as the real ones do."""
 
     backend = "mock"
+    cache_bytes = 0
 
     def __init__(self, script: tuple[str, ...] = SCRIPT, *, pause: float = 0.0, window: int = 16_384) -> None:
         self._script = (NOTICE, *script)
@@ -97,6 +103,9 @@ class MockEngine:
                 _wait(cancel, self._pause)
         reason = FinishReason.STOP if len(said) == len(self._script) else FinishReason.LENGTH
         return Finished("".join(said), reason, Usage(total, 0, len(said)), Timing(0.0, time.monotonic() - begin))
+
+    def warm(self, prompt: tuple[int, ...], cancel: CancelToken, pause: Pause = NO_PAUSE) -> None:
+        """Nothing to compute."""
 
     def close(self) -> None:
         """Nothing to free."""

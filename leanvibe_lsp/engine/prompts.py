@@ -1,8 +1,9 @@
-"""From messages to token ids, by the model's own chat template. Pure.
+"""From messages to token ids, by the model's own chat template. Pure, but for templates that ask for the date.
 
-User text can never become a special token: the template is rendered around placeholders, only the template's own text
-is looked up for special tokens, and each message is encoded as plain text and put in its place. Templates run in
-jinja2's sandbox: they come with a model, and a model is data.
+User text can never become a special token: the template is rendered around placeholders, and the tokenizer is told
+which part of the text is whose. Where no message holds a special token's text, the ids are those of transformers'
+`apply_chat_template`: text is encoded as if one hand had written it, and what a template trims is trimmed. (It cannot
+look into a message; one of nothing but white space is kept.)
 """
 
 from __future__ import annotations
@@ -10,15 +11,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from leanvibe_lsp.engine.base import Loaded, Message, Tokenizer
+from leanvibe_lsp.engine.base import Loaded, Message
 from leanvibe_lsp.errors import ModelFormatError
 
+__all__ = ["Message", "count_tokens", "prompt_length", "render"]
 _AROUND_A_MESSAGE = 8  # tokens that say who speaks, for the estimate
 _PLACEHOLDER = "\ue000{}\ue001"  # private use: no template says this
-_PLACEHOLDERS = re.compile("\ue000([0-9]{1,9})\ue001")
-# Wide on purpose (<s>, <|user|>, </think>, [/INST], DeepSeek's full-width bars): the tokenizer says which exist.
-__all__ = ["Message", "count_tokens", "prompt_length", "render"]
-_SPECIAL_LOOKING = re.compile(r"<[^<>\s]{1,60}>|\[[^\[\]\s]{1,40}\]")
+# Stand for white space around a message. They are white space to Python: a template that trims takes them away.
+_SPACE_BEFORE, _SPACE_AFTER = "\x1c", "\x1d"
+_PLACEHOLDERS = re.compile(f"({_SPACE_BEFORE}?)\ue000([0-9]{{1,9}})\ue001({_SPACE_AFTER}?)")
 
 
 def render(loaded: Loaded, messages: Sequence[Message]) -> tuple[int, ...]:
@@ -30,19 +31,14 @@ def render(loaded: Loaded, messages: Sequence[Message]) -> tuple[int, ...]:
     if tokenizer is None:
         return ()
     text = _render_template(loaded, _placed(messages))
-    ids: list[int] = []
-    bos = tokenizer.special(loaded.special_text.get("bos_token", "")) if loaded.add_bos else None
+    parts: list[str] = []
     position = 0
     for match in _PLACEHOLDERS.finditer(text):
-        if int(match[1]) >= len(messages):
+        if int(match[2]) >= len(messages):
             raise ModelFormatError("The model's chat template forges a message.", next_step="Choose another model.")
-        ids += _encode_template_text(tokenizer, text[position : match.start()])
-        ids += tokenizer.encode(messages[int(match[1])].content)
+        parts += [text[position : match.start()], _content(messages[int(match[2])].content, match)]
         position = match.end()
-    ids += _encode_template_text(tokenizer, text[position:])
-    if bos is not None and ids[:1] != [bos]:
-        ids.insert(0, bos)
-    return tuple(ids)
+    return tuple(tokenizer.encode_prompt([*parts, text[position:]]))
 
 
 def count_tokens(loaded: Loaded, text: str) -> int:
@@ -63,7 +59,25 @@ def _estimate(text: str) -> int:
 
 
 def _placed(messages: Sequence[Message]) -> list[dict[str, str]]:
-    return [{"role": m.role, "content": _PLACEHOLDER.format(i)} for i, m in enumerate(messages)]
+    return [{"role": m.role, "content": _placeholder(number, m.content)} for number, m in enumerate(messages)]
+
+
+def _placeholder(number: int, content: str) -> str:
+    """What stands for a message in the template; an empty one stands for itself."""
+    if not content.strip():
+        return _PLACEHOLDER.format(number) if content else ""
+    before = "" if content == content.lstrip() else _SPACE_BEFORE
+    after = "" if content == content.rstrip() else _SPACE_AFTER
+    return before + _PLACEHOLDER.format(number) + after
+
+
+def _content(content: str, placed: re.Match[str]) -> str:
+    """The message, without the white space that the template took away."""
+    if not content.strip():
+        return content
+    if not placed[1]:
+        content = content.lstrip()
+    return content if placed[3] else content.rstrip()
 
 
 def _render_template(loaded: Loaded, messages: list[dict[str, str]]) -> str:
@@ -73,62 +87,28 @@ def _render_template(loaded: Loaded, messages: list[dict[str, str]]) -> str:
             "The model has no chat template, so it cannot be asked questions.",
             next_step="Choose an instruct model: `leanvibe models list`.",
         )
+    from leanvibe_lsp.engine.templates import TemplateRefused, render_template
+
+    def rendered(shown: list[dict[str, str]]) -> str:
+        return render_template(
+            loaded.chat_template, {"messages": shown, "add_generation_prompt": True, **loaded.special_text}
+        )
+
     mergeable = len(messages) > 1 and messages[0]["role"] == "system"
-    missing = messages
+    text = None
     try:
-        rendered = _jinja(loaded, messages)
-        missing = [m for m in messages if m["content"] not in rendered]
-    except _TemplateRefused:
+        text = rendered(messages)
+    except TemplateRefused:
         if not mergeable:
             raise
-    if missing and mergeable:
+    if mergeable and (text is None or not _holds(text, messages)):
         head, first, *rest = messages
-        messages = [{"role": first["role"], "content": f"{head['content']}\n\n{first['content']}"}, *rest]
-        rendered = _jinja(loaded, messages)
-        missing = [m for m in messages if m["content"] not in rendered]
-    if missing:
+        text = rendered([{"role": first["role"], "content": f"{head['content']}\n\n{first['content']}"}, *rest])
+    if text is None or not _holds(text, messages):
         raise ModelFormatError("The model's chat template drops messages.", next_step="Choose another model.")
-    return rendered
+    return text
 
 
-class _TemplateRefused(ModelFormatError):
-    """The template raised an error."""
-
-
-def _jinja(loaded: Loaded, messages: list[dict[str, str]]) -> str:
-    from jinja2 import TemplateError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    def raise_exception(message: str) -> None:
-        raise TemplateError(message)
-
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-    environment.globals["raise_exception"] = raise_exception
-    try:
-        return environment.from_string(loaded.chat_template).render(
-            messages=messages, add_generation_prompt=True, **loaded.special_text
-        )
-    except Exception as error:
-        # A template is data, and can raise whatever its expressions raise.
-        raise _TemplateRefused(
-            f"The model's chat template failed: {error}",
-            next_step="Choose another model: `leanvibe models list`.",
-        ) from error
-
-
-def _encode_template_text(tokenizer: Tokenizer, text: str) -> list[int]:
-    """Ids of text that the template itself wrote: special tokens are looked up here, and nowhere else."""
-    ids: list[int] = []
-    position = 0
-    for match in _SPECIAL_LOOKING.finditer(text):
-        special = tokenizer.special(match[0])
-        if special is None:
-            continue
-        ids += _encode_plain(tokenizer, text[position : match.start()])
-        ids.append(special)
-        position = match.end()
-    return ids + _encode_plain(tokenizer, text[position:])
-
-
-def _encode_plain(tokenizer: Tokenizer, text: str) -> list[int]:
-    return tokenizer.encode(text) if text else []
+def _holds(text: str, messages: list[dict[str, str]]) -> bool:
+    """Whether each message's placeholder is in the template's text."""
+    return all(message["content"].strip() in text for message in messages)

@@ -38,14 +38,16 @@ class Structure:
 
     @classmethod
     def of_model(cls, model: type[BaseModel]) -> Structure:
-        """A JSON document that `model` accepts."""
-        return cls.of_schema(model.model_json_schema())
+        """A JSON document that `model` accepts. Fields it does not have are not said, unless it wants extra ones."""
+        return cls.of_schema(_closed(model.model_json_schema()))
 
     @classmethod
     def of_choices(cls, choices: Sequence[str]) -> Structure:
         """One of these texts, as it is. Raises UsageError for no choices or an empty one."""
         if not choices or not all(choices):
-            raise UsageError("A choice needs at least one text, and none of them empty.")
+            raise UsageError(
+                "A choice needs at least one text, and none of them empty.", next_step="Name the texts to choose from."
+            )
         return cls(choices=tuple(dict.fromkeys(choices)))
 
     def parse(self, text: str) -> Any:
@@ -68,3 +70,13 @@ class Structure:
                 f"The answer does not fit its schema: {problem.message}.", next_step="Ask again, or with more room."
             )
         return value
+
+
+def _closed(schema: Any) -> Any:
+    """The schema with every object that names its properties closed: an open one invites a model to go on for ever."""
+    if isinstance(schema, list):
+        return [_closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {name: _closed(value) for name, value in schema.items()}
+    return {"additionalProperties": False} | closed if isinstance(closed.get("properties"), dict) else closed

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from leanvibe_lsp.assist.answer import AskRequest, Place
-from leanvibe_lsp.assist.ask import build_prompt
+from leanvibe_lsp.assist.fitting import build_prompt
 from leanvibe_lsp.core.text import LineIndex
 from leanvibe_lsp.documents.snapshot import Snapshot
 from leanvibe_lsp.engine.base import Loaded

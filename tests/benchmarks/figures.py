@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,27 @@ class Figure:
         theirs = f"{median(self.theirs):9.3f} {self.unit}"
         spread = f"{median(self.ratios):5.2f}  ({low:.2f} to {high:.2f}, {len(self.ratios)} pairs)"
         return f"{self.name:44} {ours:18} {theirs:18} {spread:32} {self.peer}"
+
+
+def from_json(content: dict[str, Any]) -> Figure:
+    """What `as_json` wrote."""
+    return Figure(content["name"], tuple(content["ours"]), tuple(content["theirs"]), content["unit"], content["peer"])
+
+
+def markdown(figures: Sequence[Figure]) -> str:
+    """The README's table: medians, the ratio's median, the peer."""
+    rows = ["| what | ours | peer, in the same run | ratio |", "|---|---|---|---|"]
+    for figure in figures:
+        ours = _amount(figure.ours, figure.unit)
+        theirs = f"{_amount(figure.theirs, figure.unit)}, {figure.peer}" if figure.theirs else ""
+        ratio = f"{median(figure.ratios):.2f}" if figure.theirs else ""
+        rows.append(f"| {figure.name} | {ours} | {theirs} | {ratio} |")
+    return "\n".join(rows) + "\n"
+
+
+def _amount(values: Sequence[float], unit: str) -> str:
+    value = median(values)
+    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
 
 
 def table(figures: Sequence[Figure]) -> str:

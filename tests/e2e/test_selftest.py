@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from leanvibe_lsp.core.cancel import CancelToken, Deadline
 from leanvibe_lsp.engine.host import Ready
 from leanvibe_lsp.engine.models.registry import resolve
 from leanvibe_lsp.engine.models.selftest import State
+from leanvibe_lsp.engine.models.verify import verify_files
 from leanvibe_lsp.engine.scheduler import Priority
 from leanvibe_lsp.errors import LeanVibeError, ModelDamaged, ModelError, ModelFormatError, ModelUnverified
-from leanvibe_lsp.services import create
+from leanvibe_lsp.services import create, prove_model
 from tests.support import bad_models
 
 pytestmark = pytest.mark.real_model
@@ -76,21 +78,6 @@ def _swap(name: str) -> Spoil:
     )
 
 
-@pytest.mark.parametrize("engine", ["llama.cpp", "mlx"])
-@pytest.mark.parametrize(
-    ("name", "spoil"),
-    [
-        ("random", bad_models.random_weights),
-        ("zeros", bad_models.zeros),
-        ("wrong_tokenizer", bad_models.wrong_tokenizer),
-    ],
-)
-def test_spoiled_weights_are_refused(engine: str, name: str, spoil: Spoil, smollm2: Path, tmp_path: Path) -> None:
-    """A GGUF file whose weights or words are not the real ones is refused on both backends."""
-    error = refusal(spoil(smollm2, tmp_path / f"{name}.gguf"), engine)
-    assert isinstance(error, ModelUnverified | ModelDamaged)
-
-
 @pytest.mark.parametrize("tensor", ["ffn_up", "ffn_down", "attn_q", "attn_k", "attn_v", "attn_output"])
 def test_a_swapped_tensor_is_refused(tensor: str, smollm2: Path, tmp_path: Path) -> None:
     """Even a swap that hardly changes an answer is found: the header says SmolLM2, the digest says it is not."""
@@ -98,7 +85,82 @@ def test_a_swapped_tensor_is_refused(tensor: str, smollm2: Path, tmp_path: Path)
     assert isinstance(error, ModelDamaged)
 
 
-def test_a_truncated_file_is_refused(smollm2: Path, tmp_path: Path) -> None:
-    """Half a file is refused before any backend sees it."""
-    error = refusal(bad_models.truncated(smollm2, tmp_path / "half.gguf"))
-    assert isinstance(error, ModelFormatError | ModelDamaged)
+@dataclass(frozen=True)
+class Planted:
+    """A fault, and what finds it: an error at load (None: it loads), and what `verify` names."""
+
+    spoil: Spoil
+    at_load: type[ModelError] | None
+    names_at_load: str
+    verified_by: str
+
+
+PLANTED = {
+    "random weights": Planted(bad_models.random_weights, ModelUnverified, "known answers", "perplexity"),
+    "zeros": Planted(bad_models.zeros, ModelUnverified, "zeros alone", "zeros alone"),
+    "a shuffled layer": Planted(
+        lambda source, target: bad_models.shuffled_layer(source, target, 3, 7),
+        ModelUnverified,
+        "known answers",
+        "perplexity",
+    ),
+    "a shuffled late layer": Planted(
+        lambda source, target: bad_models.shuffled_layer(source, target, 26, 27), None, "", "perplexity"
+    ),
+    "a transposed projection": Planted(
+        bad_models.transposed, ModelDamaged, "blk.4.ffn_up.weight: expected 1536x576", "blk.4.ffn_up.weight"
+    ),
+    "a wrong rope setting": Planted(
+        bad_models.wrong_rope, ModelDamaged, "llama.rope.freq_base: expected 100000.0", "llama.rope.freq_base"
+    ),
+    "a wrong tokenizer": Planted(bad_models.wrong_tokenizer, ModelUnverified, "tokenizer", "perplexity"),
+    "a truncated file": Planted(bad_models.truncated, ModelFormatError, "cut short", "cut short"),
+    "NaN": Planted(bad_models.not_a_number, ModelUnverified, "blk.5.ffn_up.weight: expected finite", "blk.5.ffn_up"),
+    "damaged scales": Planted(
+        bad_models.damaged_scales, ModelUnverified, "blk.7.ffn_down.weight: expected a largest scale", "blk.7.ffn_down"
+    ),
+}
+
+
+def verified(path: Path, engine: str) -> str:
+    """What `leanvibe models verify` finds first; "" when it finds nothing."""
+    try:
+        located = resolve(str(path), cache=path.parent)
+        report = verify_files(located, progress=lambda _: None, cancel=CancelToken())
+        if not report.ok:
+            return str(report.problems[0])
+        proof = prove_model(located, engine)
+    except ModelError as error:
+        return error.message
+    if proof.ok:
+        return ""
+    suspects = "".join(f"{suspect}; " for suspect in report.suspects)
+    return f"{suspects}perplexity {proof.perplexity.summary}"
+
+
+@pytest.mark.parametrize("engine", ["llama.cpp", "mlx"])
+@pytest.mark.parametrize("name", PLANTED)
+def test_each_planted_fault_is_found_by_name(name: str, engine: str, smollm2: Path, tmp_path: Path) -> None:
+    """Under another name and another header, so that no digest knows it: at load, or at the latest by `verify`.
+
+    Prints the README's row (`pytest -s`).
+    """
+    planted = PLANTED[name]
+    path = planted.spoil(smollm2, tmp_path / "planted.gguf")
+    if planted.at_load is None:
+        at_load = "loads"
+        ready(path, engine)
+    else:
+        error = refusal(path, engine)
+        assert isinstance(error, planted.at_load)
+        assert planted.names_at_load in error.message
+        at_load = error.message.replace(str(path), "the file")
+    found = verified(path, engine).replace(str(path), "the file")
+    assert planted.verified_by in found
+    print(f"| {name} | {engine} | {at_load} | {found} |")
+
+
+def test_an_adapter_is_refused_as_a_model(tmp_path: Path) -> None:
+    """With the name of the model it was made for."""
+    error = refusal(bad_models.adapter(tmp_path / "adapter"))
+    assert "is an adapter for org/another-model, not a model" in error.message

@@ -12,7 +12,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from leanvibe_lsp.engine.models.gguf import read_gguf
+from leanvibe_lsp.engine.models.gguf import GgufFile, read_gguf
+from tests.support.gguf import safetensors_bytes
 
 _TOKENS_KEY = b"tokenizer.ggml.tokens" + struct.pack("<II", 9, 8)  # an array of strings
 _Q4_1_BLOCK = 20  # bytes: scale, minimum, 32 numbers of 4 bits
@@ -28,12 +29,77 @@ def truncated(source: Path, target: Path) -> Path:
 def swapped_tensors(source: Path, target: Path, first: str, second: str) -> Path:
     """Two tensors of one shape in each other's place."""
     data = bytearray(source.read_bytes())
-    a, b = (read_gguf(source).tensors[name] for name in (first, second))
+    _swap(data, read_gguf(source), first, second)
+    target.write_bytes(data)
+    return target
+
+
+def _swap(data: bytearray, file: GgufFile, first: str, second: str) -> None:
+    a, b = (file.tensors[name] for name in (first, second))
     assert (a.shape, a.nbytes) == (b.shape, b.nbytes)
     here, there = slice(a.offset, a.offset + a.nbytes), slice(b.offset, b.offset + b.nbytes)
     data[here], data[there] = data[there], data[here]
+
+
+def shuffled_layer(source: Path, target: Path, first: int, second: int) -> Path:
+    """Two whole layers in each other's place."""
+    data, file = _anonymous(bytearray(source.read_bytes())), read_gguf(source)
+    for name in file.tensors:
+        if name.startswith(f"blk.{first}."):
+            _swap(data, file, name, name.replace(f"blk.{first}.", f"blk.{second}."))
     target.write_bytes(data)
     return target
+
+
+def transposed(source: Path, target: Path) -> Path:
+    """One projection declared the other way round: rows for columns."""
+    data = _anonymous(bytearray(source.read_bytes()))
+    name = b"blk.4.ffn_up.weight"
+    at = data.index(struct.pack("<Q", len(name)) + name) + 8 + len(name) + 4
+    data[at : at + 16] = data[at + 8 : at + 16] + data[at : at + 8]
+    target.write_bytes(data)
+    return target
+
+
+def wrong_rope(source: Path, target: Path, base: float = 10_000.0) -> Path:
+    """Positions that turn at another speed."""
+    data = _anonymous(bytearray(source.read_bytes()))
+    key = b"llama.rope.freq_base"
+    struct.pack_into("<f", data, data.index(key) + len(key) + 4, base)
+    target.write_bytes(data)
+    return target
+
+
+def not_a_number(source: Path, target: Path) -> Path:
+    """One scale of one tensor is NaN."""
+    data = _anonymous(bytearray(source.read_bytes()))
+    offset = read_gguf(source).tensors["blk.5.ffn_up.weight"].offset
+    struct.pack_into("<H", data, offset + 1_000 * _Q4_1_BLOCK, 0x7E00)
+    target.write_bytes(data)
+    return target
+
+
+def damaged_scales(source: Path, target: Path) -> Path:
+    """In one tensor, a bit of each hundredth scale is set: those blocks are 65,536 times too large."""
+    data = _anonymous(bytearray(source.read_bytes()))
+    tensor = read_gguf(source).tensors["blk.7.ffn_down.weight"]
+    for at in range(tensor.offset, tensor.offset + tensor.nbytes, 100 * _Q4_1_BLOCK):
+        data[at + 1] |= 0x40
+    target.write_bytes(data)
+    return target
+
+
+def adapter(folder: Path, base: str = "org/another-model") -> Path:
+    """A LoRA as PEFT writes it, for another model."""
+    folder.mkdir()
+    name = "base_model.model.model.layers.0.self_attn.q_proj"
+    factors = {
+        f"{name}.lora_A.weight": ("F16", (8, 4_096), 65_536),
+        f"{name}.lora_B.weight": ("F16", (4_096, 8), 65_536),
+    }
+    (folder / "adapter_model.safetensors").write_bytes(safetensors_bytes(factors))
+    (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": base, "r": 8}))
+    return folder
 
 
 def _anonymous(data: bytearray) -> bytearray:
@@ -70,7 +136,7 @@ def random_weights(source: Path, target: Path) -> Path:
 
 def wrong_tokenizer(source: Path, target: Path) -> Path:
     """The words of the vocabulary in another order: token 100 is no longer what the weights learnt it to be."""
-    data = bytearray(source.read_bytes())
+    data = _anonymous(bytearray(source.read_bytes()))
     at = data.index(_TOKENS_KEY) + len(_TOKENS_KEY)
     (count,) = struct.unpack_from("<Q", data, at)
     at += 8
@@ -103,7 +169,7 @@ def safetensors_folder(source: Path, folder: Path, *, weights: str = "real") -> 
 
     folder.mkdir(parents=True)
     gguf = read_gguf(source)
-    config = config_of(gguf)
+    config = config_of(gguf, {})
     model = load_weights(resolve(str(source), cache=folder), CancelToken()).model
     arrays = dict(tree_flatten(model.parameters()))
     if weights == "random":

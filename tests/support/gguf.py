@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 U32, I32, F32, BOOL, STRING, ARRAY, U64 = 4, 5, 6, 7, 8, 9, 10
+FILL = b"\x22"  # weights that are finite and not 0 in every type
 
 
 def string(text: str | bytes) -> bytes:
@@ -60,7 +61,19 @@ def gguf_bytes(
         head += struct.pack("<IQ", kind, offsets.get(name, at))
         at += -(-(count // block[0] * block[1]) // 32) * 32
     head += b"\0" * (-len(head) % int(metadata.get("general.alignment", 32)))
-    return head + bytes(at)
+    return head + FILL * at
+
+
+def gguf_of(metadata: dict[str, Any], tensors: dict[str, tuple[int, tuple[int, ...], bytes]]) -> bytes:
+    """A whole file with real weights. `tensors` maps names to (ggml type, row-major shape, bytes)."""
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(metadata))
+    head += b"".join(string(key) + value(item) for key, item in metadata.items())
+    body = b""
+    for name, (kind, shape, data) in tensors.items():
+        head += string(name) + struct.pack("<I", len(shape)) + struct.pack(f"<{len(shape)}Q", *reversed(shape))
+        head += struct.pack("<IQ", kind, len(body))
+        body += data + bytes(-len(data) % 32)
+    return head + bytes(-len(head) % 32) + body
 
 
 def write_gguf(path: Path, *args: Any, **options: Any) -> Path:
@@ -70,14 +83,14 @@ def write_gguf(path: Path, *args: Any, **options: Any) -> Path:
 
 
 def safetensors_bytes(tensors: dict[str, tuple[str, tuple[int, ...], int]]) -> bytes:
-    """A whole file of zeros. `tensors` maps names to (dtype, shape, bytes)."""
+    """A whole file, its weights all alike. `tensors` maps names to (dtype, shape, bytes)."""
     header: dict[str, Any] = {"__metadata__": {"format": "mlx"}}
     at = 0
     for name, (dtype, shape, size) in tensors.items():
         header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [at, at + size]}
         at += size
     text = json.dumps(header).encode()
-    return struct.pack("<Q", len(text)) + text + bytes(at)
+    return struct.pack("<Q", len(text)) + text + FILL * at
 
 
 def llama_shapes(*, wide: int = 32, blocks: int = 2, ff: int = 64, vocab: int = 8) -> dict[str, tuple[int, ...]]:

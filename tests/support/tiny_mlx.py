@@ -6,14 +6,17 @@ import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
-from leanvibe_lsp.engine.base import Chunk, Event, Finished, GenerationRequest
+from leanvibe_lsp.engine.base import NO_PAUSE, Chunk, Event, Finished, GenerationRequest, Pause
 from leanvibe_lsp.engine.local.backend import MlxEngine, _State
 from leanvibe_lsp.engine.models.formats import Format
 from leanvibe_lsp.engine.models.registry import LocalPath, Located, ModelSpec
 from leanvibe_lsp.engine.models.vocabulary import TokenizerFiles
+
+if TYPE_CHECKING:
+    from leanvibe_lsp.engine.local.prefix import Session
 
 VOCABULARY = 48
 CONFIG: dict[str, Any] = {
@@ -73,14 +76,26 @@ def located(path: Path, kind: Format) -> Located:
     return Located("tiny", path, kind, ModelSpec("tiny", LocalPath(path), "for a test"), None)
 
 
-def make_engine(model: Any, *, window: int = 64, stop_ids: frozenset[int] = frozenset()) -> MlxEngine:
-    """An engine with nothing in its cache; it loads nothing."""
+def make_engine(
+    model: Any, *, window: int = 64, stop_ids: frozenset[int] = frozenset(), room: int = 1 << 30
+) -> MlxEngine:
+    """An engine that has seen no prompt and keeps `room` bytes of them; it loads nothing."""
+    from leanvibe_lsp.engine.local.kv import kind_of, make_prompt_cache
     from leanvibe_lsp.engine.local.load import Weights
-    from leanvibe_lsp.engine.local.prefix import PrefixCache
+    from leanvibe_lsp.engine.local.prefix import CacheKey, PrefixTree
 
+    class Watched(PrefixTree):
+        """Looks at each session that ends."""
+
+        def end(self, session: Session) -> None:
+            """The layers hold what the session says."""
+            assert {layer.offset for layer in session.layers} == {len(session.seen)}
+            super().end(session)
+
+    key = CacheKey("tiny", "", "", kind_of(make_prompt_cache(model)))
     engine = MlxEngine(located(Path("tiny"), Format.SAFETENSORS))
     files = TokenizerFiles(LetterTokenizer(), "", stop_ids=stop_ids)
-    engine._state = _State(Weights(model, VOCABULARY, window, 0), files, PrefixCache(model), window)
+    engine._state = _State(Weights(model, VOCABULARY, window, 0), files, Watched(model, key, room), window)
     return engine
 
 
@@ -97,6 +112,7 @@ class Ask:
         cancel: CancelToken | None = None,
         deadline: Deadline | None = None,
         watch: Callable[[Event], None] = lambda _event: None,
+        pause: Pause = NO_PAUSE,
     ) -> Finished:
         """Run one request; `watch` sees each event after it was kept."""
         self.events = []
@@ -105,7 +121,7 @@ class Ask:
             self.events.append(event)
             watch(event)
 
-        return self.engine.generate(request, sink, cancel or CancelToken(), deadline or Deadline.never())
+        return self.engine.generate(request, sink, cancel or CancelToken(), deadline or Deadline.never(), pause)
 
     @property
     def chunks(self) -> list[Chunk]:
@@ -116,13 +132,6 @@ class Ask:
     def tokens(self) -> list[int]:
         """The tokens' ids."""
         return [chunk.token_id for chunk in self.chunks]
-
-    @property
-    def cache_is_true(self) -> bool:
-        """Each layer holds as many tokens as the cache says it has seen."""
-        assert self.engine._state is not None
-        cache = self.engine._state.cache
-        return all(layer.offset == len(cache.seen) for layer in cache.layers)
 
 
 def tokenizer_json() -> dict[str, Any]:

@@ -1,21 +1,26 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
 
 import pytest
 
 from leanvibe_lsp import services as module
 from leanvibe_lsp.assist.answer import AskRequest
-from leanvibe_lsp.config.settings import Settings
+from leanvibe_lsp.assist.prompt import SYSTEM
+from leanvibe_lsp.config.settings import RemoteSettings, Settings
 from leanvibe_lsp.core.cancel import CancelToken
+from leanvibe_lsp.engine import select
+from leanvibe_lsp.engine.base import Loaded
 from leanvibe_lsp.engine.llama import LlamaEngine
-from leanvibe_lsp.engine.mock import NOTICE, MockEngine
-from leanvibe_lsp.engine.models import digest
+from leanvibe_lsp.engine.mock import NOTICE, TEMPLATE, CharacterTokenizer, MockEngine
+from leanvibe_lsp.engine.models import digest, kin
 from leanvibe_lsp.engine.models.formats import Format
 from leanvibe_lsp.engine.models.selftest import State
 from leanvibe_lsp.engine.select import Selection
-from leanvibe_lsp.errors import Cancelled, ModelDamaged
-from leanvibe_lsp.services import build_engine, create, selftest_model
+from leanvibe_lsp.errors import Cancelled, ModelDamaged, ModelError
+from leanvibe_lsp.services import build_engine, create, prove_model, stable_prefix
 from tests.support.engines import KnowingEngine, located
 
 
@@ -35,17 +40,30 @@ async def test_settings_in_working_services_out() -> None:
 
 def test_an_engine_for_each_backend() -> None:
     """Each backend's name builds its engine; building loads nothing."""
-    assert isinstance(build_engine(Selection("mock", None, ())), MockEngine)
-    assert isinstance(build_engine(Selection("llama.cpp", located(), ())), LlamaEngine)
-    assert build_engine(Selection("mlx", located(Format.SAFETENSORS), ())).backend == "mlx"
+    plain = Settings()
+    remote = Settings(remote=RemoteSettings("http://127.0.0.1:8000/v1"))
+    assert isinstance(build_engine(Selection("mock", None, ()), plain), MockEngine)
+    assert isinstance(build_engine(Selection("llama.cpp", located(), ()), plain), LlamaEngine)
+    assert build_engine(Selection("mlx", located(Format.SAFETENSORS), ()), plain).backend == "mlx"
+    assert build_engine(Selection("remote", None, ()), remote).backend == "remote"
 
 
 def test_the_self_test_of_one_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The model is loaded on the backend chosen for it, asked the known answers, and freed."""
-    engine = KnowingEngine()
+    """The model is loaded on the backend chosen for it, asked the known answers, measured, and freed."""
+
+    class Scoring(KnowingEngine):
+        def score(self, ids: Sequence[int], cancel: CancelToken) -> list[float]:
+            """Each token as probable as one in e."""
+            return [-1.0] * (len(ids) - 1)
+
+    engine = Scoring()
     monkeypatch.setattr(digest, "check_digest", lambda located, **_: "abc")
-    monkeypatch.setattr(module, "build_engine", lambda selection: engine)
-    assert selftest_model(located()).state is State.VERIFIED
+    monkeypatch.setattr(module, "build_engine", lambda selection, settings: engine)
+    monkeypatch.setattr(select, "mlx_obstacle", lambda located, machine: "")
+    monkeypatch.setattr(kin, "recorded_perplexity", lambda located: None)
+    proof = prove_model(located(), "llama.cpp")
+    assert proof.verdict.state is State.VERIFIED
+    assert proof.perplexity.value == pytest.approx(math.e)
     assert engine.closed == 1
 
 
@@ -57,10 +75,31 @@ async def test_a_file_that_is_not_its_model_is_never_loaded(monkeypatch: pytest.
         raise ModelDamaged("another file", next_step="pull")
 
     monkeypatch.setattr(digest, "check_digest", check)
-    monkeypatch.setattr(module, "select", lambda *_: Selection("llama.cpp", located(), ()))
-    monkeypatch.setattr(module, "build_engine", built.append)
+    monkeypatch.setattr(module, "candidates", lambda *_: (Selection("llama.cpp", located(), ()),))
+    monkeypatch.setattr(module, "estimate", lambda *_: 0)
+    monkeypatch.setattr(module, "build_engine", lambda selection, settings: built.append(selection))
     services = create(Settings())
     with pytest.raises(ModelDamaged):
         await services.ask(AskRequest("what?"), lambda _: None, CancelToken())
     services.close()
     assert built == []
+
+
+async def test_a_model_that_does_not_fit_is_never_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The estimate is looked at before anything of the model is read; the error has the numbers."""
+    monkeypatch.setattr(module, "candidates", lambda *_: (Selection("llama.cpp", located(), ()),))
+    monkeypatch.setattr(module, "estimate", lambda *_: 10 << 40)
+    monkeypatch.setattr(module, "build_engine", lambda *_: pytest.fail("built"))
+    services = create(Settings())
+    with pytest.raises(ModelError, match="10,485,760 MiB"):
+        await services.ask(AskRequest("what?"), lambda _: None, CancelToken())
+    services.close()
+
+
+def test_the_stable_prefix_is_what_two_questions_share() -> None:
+    """It ends where the question begins, holds the instructions, and is empty for a server's model."""
+    here = Loaded(1_000, 0, "cpu", CharacterTokenizer(), TEMPLATE)
+    prefix = "".join(map(chr, stable_prefix(here)))
+    assert SYSTEM in prefix
+    assert prefix.endswith("user: ")
+    assert stable_prefix(Loaded(1_000, 0, "remote", None, "")) == ()

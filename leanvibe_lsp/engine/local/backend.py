@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
 from leanvibe_lsp.engine.base import (
     NO_PAUSE,
-    Alternative,
-    Chunk,
-    Event,
     Finished,
-    FinishReason,
     GenerationRequest,
+    Job,
     Loaded,
     Pause,
-    Prefill,
     Sink,
-    Timing,
-    Usage,
 )
+from leanvibe_lsp.engine.local.answer import Answer
+from leanvibe_lsp.engine.local.constrain import Grammars
+from leanvibe_lsp.engine.local.draft import Drafter
 from leanvibe_lsp.engine.local.runtime import device
 from leanvibe_lsp.engine.models.registry import Located
 from leanvibe_lsp.engine.models.tokenizer import load_tokenizer
-from leanvibe_lsp.engine.streaming import TextAssembler
-from leanvibe_lsp.errors import Cancelled, ContextTooLarge, DeadlineExceeded, EngineError, ModelDamaged, UsageError
+from leanvibe_lsp.errors import ContextTooLarge, EngineError, ModelDamaged, UsageError
 
 if TYPE_CHECKING:
-    from leanvibe_lsp.engine.local.generate import Sample
+    from leanvibe_lsp.engine.local.generate import Decoder
     from leanvibe_lsp.engine.local.load import Weights
-    from leanvibe_lsp.engine.local.prefix import PrefixCache
+    from leanvibe_lsp.engine.local.prefix import PrefixTree, Session
     from leanvibe_lsp.engine.models.tokenizer import TokenizerFiles
 
 
@@ -51,8 +48,11 @@ class MlxEngine:
         files = load_tokenizer(self._located)
         cancel.check()
 
+        import psutil
+
+        from leanvibe_lsp.engine.local.kv import kind_of, make_prompt_cache
         from leanvibe_lsp.engine.local.load import load_weights
-        from leanvibe_lsp.engine.local.prefix import PrefixCache
+        from leanvibe_lsp.engine.local.prefix import CacheKey, PrefixTree, prefix_room
 
         weights = load_weights(self._located, cancel)
         if files.tokenizer.vocabulary_size > weights.vocabulary:
@@ -62,7 +62,18 @@ class MlxEngine:
                 next_step="Download the model again.",
             )
         window = min(weights.window, limit("engine.window"))
-        self._state = _State(weights, files, PrefixCache(weights.model), window)
+        key = CacheKey(
+            digest=self._located.digest or str(self._located.path),
+            template=files.chat_template,
+            adapter="",
+            kind=kind_of(make_prompt_cache(weights.model)),
+        )
+        room = prefix_room(
+            psutil.virtual_memory().available,
+            mib=limit("engine.prefix_cache_mib"),
+            percent=limit("engine.prefix_cache_percent"),
+        )
+        self._state = _State(weights, files, PrefixTree(weights.model, key, room), window)
         return Loaded(
             window=window,
             memory_bytes=weights.nbytes,
@@ -81,26 +92,62 @@ class MlxEngine:
         deadline: Deadline,
         pause: Pause = NO_PAUSE,
     ) -> Finished:
-        """Generate; cancel and deadline are looked at before each prefill chunk and each token.
+        """Generate; cancel, deadline and pause are looked at before each prefill chunk and each token.
 
         Raises UsageError for a prompt that cannot be asked, ContextTooLarge for one that fills the window.
         """
-        if self._state is None:
-            raise EngineError("The model is not loaded.")
         cancel.check()
         deadline.check()
-        self._state.refuse(request)
-        cache = self._state.cache
-        try:
-            return _Run(self._state, request, sink, cancel, deadline).finish()
-        except (Cancelled, DeadlineExceeded):
-            raise  # raised between two steps: the cache holds what it says
-        except BaseException:
-            cache.reset()
-            raise
+        state = self._loaded()
+        state.refuse(request.prompt, request.max_tokens)
+        if request.structure is not None and request.stop:
+            raise UsageError("A structured answer ends where its structure does: it takes no stop strings.")
+        with state.prefixes.session(request.prompt) as session:
+            return _Run(state, session, request, sink, cancel, deadline, pause).finish()
+
+    @property
+    def lanes(self) -> int:
+        """1 where this model is no faster with several, or cannot be right."""
+        return limit("engine.lanes") if self._state is not None and self._state.batches else 1
+
+    def generate_batch(self, take: Callable[[int], Sequence[Job]], pause: Pause = NO_PAUSE) -> None:
+        """See `engine.base.BatchEngine`. Structured jobs run one after the other."""
+        state = self._loaded()
+        from leanvibe_lsp.engine.local.batch import Batch
+
+        def alone(job: Job) -> Finished:
+            return self.generate(job.request, job.sink, job.cancel, job.deadline, pause)
+
+        Batch(state, self.lanes, take, pause, alone).run()
+
+    def warm(self, prompt: tuple[int, ...], cancel: CancelToken, pause: Pause = NO_PAUSE) -> None:
+        """Compute and keep the beginning of later prompts; what was computed before a cancel is kept.
+
+        Raises Cancelled and what `generate` raises for a prompt.
+        """
+        state = self._loaded()
+        state.refuse(prompt, max_tokens=1)
+        chunk = limit("engine.prefill_chunk")
+        with state.prefixes.session(prompt) as session:
+            while (done := len(session.seen)) < len(prompt):
+                if pause.wanted:
+                    pause.run()
+                cancel.check()
+                session.fill(prompt[done : done + chunk])
+
+    @property
+    def cache_bytes(self) -> int:
+        """Bytes held by prompts that can be resumed."""
+        return 0 if self._state is None else self._state.prefixes.nbytes
+
+    def score(self, ids: Sequence[int], cancel: CancelToken) -> list[float]:
+        """See `engine.models.perplexity.ScoringEngine`."""
+        from leanvibe_lsp.engine.local.score import token_logprobs
+
+        return token_logprobs(self._loaded().weights.model, ids, cancel)
 
     def close(self) -> None:
-        """Free weights and cache. Idempotent."""
+        """Free weights and prompts. Idempotent."""
         if self._state is None:
             return
         self._state = None
@@ -108,99 +155,110 @@ class MlxEngine:
 
         mx.clear_cache()
 
+    def _loaded(self) -> _State:
+        if self._state is None:
+            raise EngineError("The model is not loaded.")
+        return self._state
+
 
 class _State:
     """What a loaded engine holds."""
 
-    def __init__(self, weights: Weights, files: TokenizerFiles, cache: PrefixCache, window: int) -> None:
+    def __init__(self, weights: Weights, files: TokenizerFiles, prefixes: PrefixTree, window: int) -> None:
         self.weights = weights
         self.files = files
-        self.cache = cache
+        self.prefixes = prefixes
         self.window = window
+        self.grammars = Grammars(files.tokenizer, files.stop_ids, weights.vocabulary)
 
-    def refuse(self, request: GenerationRequest) -> None:
+    @property
+    def batches(self) -> bool:
+        """Whether several generations run side by side, see `rows.can_batch`."""
+        from leanvibe_lsp.engine.local.rows import can_batch
+
+        return can_batch(self.weights.model)
+
+    def refuse(self, prompt: tuple[int, ...], max_tokens: int) -> None:
         """Raise for a request that must not reach the device: MLX does not check indices."""
-        if not request.prompt or request.max_tokens < 1:
+        if not prompt or max_tokens < 1:
             raise UsageError("A prompt and room for an answer are needed.")
-        if not 0 <= min(request.prompt) <= max(request.prompt) < self.weights.vocabulary:
+        if not 0 <= min(prompt) <= max(prompt) < self.weights.vocabulary:
             raise UsageError(f"The prompt has token ids outside of 0 to {self.weights.vocabulary - 1:,}.")
-        if len(request.prompt) >= self.window:
+        if len(prompt) >= self.window:
             raise ContextTooLarge(
-                f"The prompt has {len(request.prompt):,} tokens, the model's window {self.window:,}.",
+                f"The prompt has {len(prompt):,} tokens, the model's window {self.window:,}.",
                 next_step="Ask about less code at once.",
             )
 
+    def room(self, request: GenerationRequest) -> int:
+        """How many tokens the answer may have."""
+        return min(request.max_tokens, self.window - len(request.prompt))
+
+    def top(self, request: GenerationRequest) -> int:
+        """How many alternatives each of them carries."""
+        return min(request.top_logprobs, limit("engine.top_alternatives"), self.weights.vocabulary)
+
 
 class _Run:
-    """One generation."""
+    """One generation that has the device for itself, but for more urgent work."""
 
     def __init__(
-        self, state: _State, request: GenerationRequest, sink: Sink, cancel: CancelToken, deadline: Deadline
+        self,
+        state: _State,
+        session: Session,
+        request: GenerationRequest,
+        sink: Sink,
+        cancel: CancelToken,
+        deadline: Deadline,
+        pause: Pause,
     ) -> None:
         self._state = state
+        self._session = session
         self._request = request
-        self._sink = sink
-        self._cancel = cancel
-        self._deadline = deadline
-        self._assembler = TextAssembler(request.stop, stop_loops=request.stop_loops)
-        self._texts: list[str] = []
+        self._pause = pause
+        self._away = 0.0  # seconds given to more urgent work
+        self._answer = Answer(state.files, request, sink, cancel, deadline, self._clock)
 
     def finish(self) -> Finished:
         """Prefill, decode, and say how it went."""
-        from leanvibe_lsp.engine.local.generate import decode, make_sampler, prefill
+        from leanvibe_lsp.engine.local.generate import prefill
+
+        request = self._request
+        decoder = self._decoder()
+        prefill(self._session, request.prompt, progress=self._progress)
+        for sample in decoder.run(request.prompt[-1], self._state.room(request)):
+            if self._answer.take(sample):
+                break
+            self._give_way()
+        return self._answer.finish()
+
+    def _decoder(self) -> Decoder:
+        """What the request asks for. Drafting is for temperature 0: there the guess is confirmed by one comparison."""
+        from leanvibe_lsp.engine.local.generate import Decoder, make_sampler
 
         request, state = self._request, self._state
-        begin = first = time.monotonic()
-        cached = prefill(state.cache, request.prompt, progress=self._progress)
-        samples = decode(
+        drafts = request.draft and request.temperature <= 0 and self._session.trimmable
+        return Decoder(
             state.weights.model,
-            state.cache,
-            request.prompt[-1],
+            self._session,
             sampler=make_sampler(request.temperature, request.seed),
-            top=min(request.top_logprobs, limit("engine.top_alternatives"), state.weights.vocabulary),
-            count=min(request.max_tokens, state.window - len(request.prompt)),
-        )
-        reason, tokens = FinishReason.LENGTH, 0
-        for tokens, sample in enumerate(samples, start=1):
-            if tokens == 1:
-                first = time.monotonic()
-                self._emit(Prefill(done=len(request.prompt), total=len(request.prompt), cached=cached))
-            if self._take(sample):
-                reason = FinishReason.STOP
-                break
-            if self._assembler.looping:
-                reason = FinishReason.LOOP
-                break
-        self._texts.append(self._assembler.finish())
-        return Finished(
-            text="".join(self._texts),
-            reason=reason,
-            usage=Usage(len(request.prompt), cached, tokens),
-            timing=Timing(prefill_seconds=first - begin, decode_seconds=time.monotonic() - first),
+            top=state.top(request),
+            drafter=Drafter(request.prompt) if drafts else None,
+            grammar=state.grammars.grammar(request.structure) if request.structure is not None else None,
         )
 
     def _progress(self, done: int, cached: int) -> None:
-        self._emit(Prefill(done=done, total=len(self._request.prompt), cached=cached))
+        self._answer.progress(done, cached)
+        self._give_way()
 
-    def _emit(self, event: Event) -> None:
-        """Pass an event on. Checked on both sides: nothing comes after a cancel, and nothing is begun after one."""
-        self._check()
-        self._sink(event)
-        self._check()
+    def _give_way(self) -> None:
+        """Let more urgent work have its turn; a cancel that came meanwhile is heard."""
+        if self._pause.wanted:
+            begin = time.monotonic()
+            self._pause.run()
+            self._away += time.monotonic() - begin
+            self._answer.check()
 
-    def _check(self) -> None:
-        self._cancel.check()
-        self._deadline.check()
-
-    def _take(self, sample: Sample) -> bool:
-        """Pass one token on; True when it ends the answer."""
-        tokenizer = self._state.files.tokenizer
-        ended = sample.token_id in self._state.files.stop_ids
-        text = "" if ended else self._assembler.push(tokenizer.token_bytes(sample.token_id))
-        self._texts.append(text)
-        top = tuple(
-            Alternative(token_id, tokenizer.token_bytes(token_id).decode(errors="replace"), logprob)
-            for token_id, logprob in sample.top
-        )
-        self._emit(Chunk(text, sample.token_id, sample.logprob, top))
-        return ended or self._assembler.stopped
+    def _clock(self) -> float:
+        """Seconds of this generation's own."""
+        return time.monotonic() - self._away

@@ -9,20 +9,24 @@ import importlib
 import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.cancel import CancelToken
+from leanvibe_lsp.engine.local import phi3
+from leanvibe_lsp.engine.local.architecture import Architecture, architecture_of
 from leanvibe_lsp.engine.local.arrays import BLAS, LIBRARY_ERRORS, mx, nn, tree_flatten
-from leanvibe_lsp.engine.local.gguf_layout import config_of, module_path
+from leanvibe_lsp.engine.local.gguf_layout import ROPE_TABLES, check_readable, config_of, module_path
 from leanvibe_lsp.engine.local.precision import suit_cpu
+from leanvibe_lsp.engine.local.rope import TableRope
 from leanvibe_lsp.engine.local.runtime import Blas, device
 from leanvibe_lsp.engine.models.formats import Format
 from leanvibe_lsp.engine.models.gguf import read_gguf
 from leanvibe_lsp.engine.models.registry import Located
 from leanvibe_lsp.engine.models.safetensors_header import read_folder
-from leanvibe_lsp.engine.models.shapes_safetensors import check_safetensors
+from leanvibe_lsp.engine.models.shapes_safetensors import FAMILIES, check_safetensors
 from leanvibe_lsp.errors import ModelDamaged, ModelFormatError
 
 
@@ -42,7 +46,7 @@ def load_weights(located: Located, cancel: CancelToken) -> Weights:
     # mlx_lm prints. The switch holds for the whole process, and only while a model loads.
     with redirect_stdout(sys.stderr):
         try:
-            model, config = _read(located)
+            model, config = read_lazily(located)
             if device() == "cpu":
                 suit_cpu(model, fast_blas=BLAS is not Blas.REFERENCE, cancel=cancel)
             _materialize(model, cancel)
@@ -52,22 +56,28 @@ def load_weights(located: Located, cancel: CancelToken) -> Weights:
     return Weights(
         model=model,
         vocabulary=_size(config, "vocab_size", located.path),
-        window=_size(config, "max_position_embeddings", located.path, limit("engine.window")),
+        window=_trained(config, located.path),
         nbytes=sum(array.nbytes for _name, array in tree_flatten(model.parameters())),
     )
 
 
-def _read(located: Located) -> tuple[Any, dict[str, Any]]:
+def read_lazily(located: Located) -> tuple[Any, dict[str, Any]]:
+    """The model, its weights on the disk where MLX can leave them, and its config as transformers writes it.
+
+    Raises ModelError, and the library's own errors.
+    """
     return _read_gguf(located.path) if located.format is Format.GGUF else _read_folder(located.path)
 
 
 def _read_gguf(path: Path) -> tuple[Any, dict[str, Any]]:
     file = read_gguf(path)
-    config = config_of(file)
-    family = config["model_type"]
-    classes = importlib.import_module(f"mlx_lm.models.{family}")
-    model = classes.Model(classes.ModelArgs.from_dict(config))
-    weights = {module_path(name, family): array for name, array in mx.load(str(path), format="gguf").items()}
+    check_readable(file)
+    arrays = mx.load(str(path), format="gguf")
+    config = config_of(file, {name: arrays.pop(name).tolist() for name in ROPE_TABLES & arrays.keys()})
+    weights = {module_path(name, config["model_type"]): array for name, array in arrays.items()}
+    architecture = architecture_of(config, tensors=weights, window=_window(config, path))
+    model_class, arguments_class = _classes(architecture)
+    model = model_class(arguments_class.from_dict(config | architecture.arguments))
 
     def packed(name: str, _module: Any) -> dict[str, int] | bool:
         scales = weights.get(f"{name}.scales")
@@ -78,6 +88,7 @@ def _read_gguf(path: Path) -> tuple[Any, dict[str, Any]]:
 
     nn.quantize(model, class_predicate=packed)
     model.load_weights(list(weights.items()), strict=True)
+    _turn_by_table(model, architecture)
     return model, config
 
 
@@ -99,8 +110,37 @@ def _read_folder(folder: Path) -> tuple[Any, dict[str, Any]]:
             f"{folder} wants to run its own code ({config['model_file']}), which is never done.",
             next_step="Take a model that mlx_lm knows.",
         )
-    model, config = load_model(folder, lazy=True, strict=True, trust_remote_code=False)
+    architecture = architecture_of(config, tensors=tensors, window=_window(config, folder))
+    own = {"get_model_classes": lambda config: _classes(architecture)} if architecture.family in FAMILIES else {}
+    model, _changed = load_model(
+        folder, lazy=True, strict=True, model_config=architecture.arguments, trust_remote_code=False, **own
+    )
+    _turn_by_table(model, architecture)
     return model, config
+
+
+def _window(config: dict[str, Any], path: Path) -> int:
+    """Tokens that will ever be in the cache, at most."""
+    return min(_trained(config, path), limit("engine.window"))
+
+
+def _trained(config: dict[str, Any], path: Path) -> int:
+    return _size(config, "max_position_embeddings", path, limit("engine.window"))
+
+
+def _classes(architecture: Architecture) -> tuple[Any, Any]:
+    """A model's class and that of its arguments."""
+    if architecture.family == "phi3":
+        return partial(phi3.Model, sliding_window=architecture.sliding_window), phi3.ModelArgs
+    module = importlib.import_module(f"mlx_lm.models.{architecture.family}")
+    return module.Model, module.ModelArgs
+
+
+def _turn_by_table(model: Any, architecture: Architecture) -> None:
+    if architecture.rope is not None:
+        rope = TableRope(architecture.rope)
+        for layer in model.layers:
+            layer.self_attn.rope = rope
 
 
 def _materialize(model: Any, cancel: CancelToken) -> None:

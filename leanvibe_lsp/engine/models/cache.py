@@ -33,7 +33,10 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a finished download is. `revision` is the commit; `pulled_at` is UTC in ISO 8601."""
+    """What a finished download or conversion is. `revision` is the commit; `pulled_at` is UTC in ISO 8601.
+
+    `perplexity` is what a conversion measured of its result.
+    """
 
     name: str
     repo: str
@@ -41,6 +44,7 @@ class Manifest:
     files: tuple[FileRecord, ...]
     pulled_at: str
     tool: str
+    perplexity: float | None = None
 
     @property
     def size(self) -> int:
@@ -90,6 +94,7 @@ def read_manifest(folder: Path) -> Manifest | None:
             files=files,
             pulled_at=str(content["pulled_at"]),
             tool=str(content["tool"]),
+            perplexity=None if content.get("perplexity") is None else float(content["perplexity"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

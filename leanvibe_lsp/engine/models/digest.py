@@ -2,7 +2,8 @@
 
 A file is known by the digest recorded when it came (of a downloaded folder: each file with weights), or, a GGUF, by its
 header: metadata and tensor table, without the weights.
-So a copy of a known model that was changed anywhere is found, wherever it lies and whatever it is called. A file that
+So a copy of a known model that was changed anywhere is found, wherever it lies and whatever it is called; one with
+another header still has to have the settings its weights were trained with (`kin`). A file that
 was checked is not read again until it changes: a stamp remembers its size, times and inode.
 """
 
@@ -22,6 +23,7 @@ from leanvibe_lsp.core.cancel import CancelToken
 from leanvibe_lsp.engine.models import cache as store
 from leanvibe_lsp.engine.models.formats import Format
 from leanvibe_lsp.engine.models.gguf import read_gguf
+from leanvibe_lsp.engine.models.kin import check_settings
 from leanvibe_lsp.engine.models.registry import REGISTRY, Located
 from leanvibe_lsp.errors import ModelDamaged, ModelFormatError
 
@@ -57,22 +59,32 @@ def recorded_digests(located: Located) -> dict[str, str] | None:
 def check_digest(located: Located, *, stamps: Path, cancel: CancelToken) -> str | None:
     """The digest a known file was found to have; None for an unknown one. Raises ModelDamaged, Cancelled.
 
-    Of a folder each recorded file with weights is checked; the digest is given when there is one such file.
+    Of a folder each recorded file is checked; the digest is given when one file holds all weights.
     `stamps` is the file that remembers what was checked; it may be missing or unwritable.
     """
     if located.format is Format.GGUF:
         expected = expected_digest(located)
-        weights = {} if expected is None else {located.path: expected}
+        files = {} if expected is None else {located.path: expected}
+        if expected is None:
+            _refuse_other_settings(located.path)
     else:
         recorded = recorded_digests(located) or {}
-        weights = {
-            located.path / name: sha256
-            for name, sha256 in recorded.items()
-            if name.endswith(".safetensors") and store.is_plain_name(name)
-        }
-    for path, expected in weights.items():
+        files = {located.path / name: sha256 for name, sha256 in recorded.items() if store.is_plain_name(name)}
+    for path, expected in files.items():
         _check_file(path, expected, stamps, cancel)
-    return next(iter(weights.values())) if len(weights) == 1 else None
+    weights = [sha256 for path, sha256 in files.items() if path.suffix in (".gguf", ".safetensors")]
+    return weights[0] if len(weights) == 1 else None
+
+
+def _refuse_other_settings(path: Path) -> None:
+    try:
+        problems = check_settings(path, read_gguf(path))
+    except (OSError, ModelFormatError):  # cut or changed since it was located: who loads it says so
+        return
+    if problems:
+        raise ModelDamaged(
+            f"{path} has the weights of a known model and not its settings: {problems[0]}.", next_step=_GET_AGAIN
+        )
 
 
 def _check_file(path: Path, expected: str, stamps: Path, cancel: CancelToken) -> None:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from leanvibe_lsp.engine.models import gguf, safetensors_header
+from leanvibe_lsp.engine.models.adapter import adapter_base, adapter_weights
 from leanvibe_lsp.errors import ModelFormatError, ModelNotFound
 
 if TYPE_CHECKING:
@@ -75,6 +76,12 @@ def _in_folder(folder: Path) -> tuple[Path, Format]:
         raise ModelFormatError(f"{folder} holds more than one GGUF file: {names}.", next_step="Name the one you want.")
     if weights:
         return find_weights(weights[0])
+    if adapter_weights(folder) is not None:
+        base = adapter_base(folder)
+        raise ModelFormatError(
+            f"{folder} is an adapter{f' for {base}' if base else ''}, not a model.",
+            next_step="Give the model it was trained on.",
+        )
     raise ModelFormatError(f"{folder} holds no weights: {_contents(heads)}.", next_step=ACCEPTED)
 
 

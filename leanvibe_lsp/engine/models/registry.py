@@ -60,7 +60,10 @@ Source = Embedded | HubRepo | LocalPath
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """A model by name. `size` (bytes), `format` and `digests` (file name -> sha256) only where they are known."""
+    """A model by name. `size` (bytes), `format` and `digests` (file name -> sha256) only where they are known.
+
+    `perplexity` was measured with `engine.models.perplexity`; both backends come within its tolerance.
+    """
 
     name: str
     source: Source
@@ -69,6 +72,7 @@ class ModelSpec:
     size: int | None = None
     format: Format | None = None
     digests: tuple[tuple[str, str], ...] = ()
+    perplexity: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,7 @@ _SPECS = (
                 "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
             ),
         ),
+        perplexity=3.55,
     ),
     ModelSpec(
         name="phi3",

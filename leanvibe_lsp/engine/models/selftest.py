@@ -98,18 +98,22 @@ def run_selftest(loaded: Loaded, next_token: NextToken) -> Verdict:
     return judge([_ask(loaded, next_token, prompt, expected) for prompt, expected in KNOWN_ANSWERS])
 
 
-def _ask(loaded: Loaded, next_token: NextToken, prompt: str, expected: str) -> Probe:
-    # As in a conversation: Gemma, for one, says nothing sensible without it.
+def prompt_ids(loaded: Loaded, text: str) -> tuple[int, ...]:
+    """`text` behind the model's begin of a text, as in a conversation: Gemma, for one, is lost without it."""
     assert loaded.tokenizer is not None, "a model on this machine has its tokenizer here"
     bos = loaded.tokenizer.special(loaded.special_text.get("bos_token", "")) if loaded.add_bos else None
     begin = () if bos is None else (bos,)
-    alternatives = next_token((*begin, *loaded.tokenizer.encode(prompt)))[: limit("engine.top_alternatives")]
-    logprobs = [a.logprob for a in alternatives if _agrees(a.text, expected)]
+    return (*begin, *loaded.tokenizer.encode(text))
+
+
+def _ask(loaded: Loaded, next_token: NextToken, prompt: str, expected: str) -> Probe:
+    alternatives = next_token(prompt_ids(loaded, prompt))[: limit("engine.top_alternatives")]
+    logprobs = [a.logprob for a in alternatives if agrees(a.text, expected)]
     if any(math.isnan(value) or value > _ROUNDING for value in logprobs):
         return Probe(prompt, expected, 0.0)  # no probability at all: a damaged model must not pass by it
     return Probe(prompt, expected, min(1.0, math.fsum(map(math.exp, logprobs))))
 
 
-def _agrees(token: str, expected: str) -> bool:
+def agrees(token: str, expected: str) -> bool:
     """Tokenizers cut differently: the token may begin the answer or go on after it; white space alone is neither."""
     return bool(token.strip()) and (expected.startswith(token) or token.startswith(expected))

@@ -15,6 +15,9 @@ Shapes = dict[str, tuple[int, ...]]
 
 FAMILIES = ("llama", "qwen2", "phi3")
 
+_FLOATS = frozenset({"F32", "F16", "BF16"})
+_WHOLE_OR_WIDE = frozenset({"I8", "I16", "I32", "I64", "F64"})
+_LONG_ROPE = ("rope_factors_long", "rope_factors_short")
 _BLOCK = re.compile(r"(?:.+\.)?blk\.(\d+)\.", re.ASCII)
 
 
@@ -26,6 +29,7 @@ class _Sizes:
     queries: int  # rows of the query projection: heads times their width
     keys: int
     values: int
+    rotated: int  # of a head's width
     vocabulary: int
 
 
@@ -45,7 +49,17 @@ def check_gguf(file: GgufFile) -> tuple[list[Problem], list[str]]:
         return [Problem(f"{family}.{key}", "a number", "nothing") for key in missing], []
     sizes = _sizes(file, family)
     required, optional = expected_shapes(family, sizes)
-    return compare({name: tensor.shape for name, tensor in file.tensors.items()}, required, optional), []
+    problems = compare({name: tensor.shape for name, tensor in file.tensors.items()}, required, optional)
+    return problems + _mistyped(file), []
+
+
+def _mistyped(file: GgufFile) -> list[Problem]:
+    """Vectors are floats, for llama.cpp too; a matrix is anything but whole numbers."""
+    return [
+        Problem(name, "F32, F16 or BF16" if len(tensor.shape) < 2 else "floats or blocks of them", tensor.dtype)
+        for name, tensor in file.tensors.items()
+        if tensor.dtype not in _FLOATS and (len(tensor.shape) < 2 or tensor.dtype in _WHOLE_OR_WIDE)
+    ]
 
 
 def _blocks(file: GgufFile) -> int:
@@ -71,6 +85,7 @@ def _sizes(file: GgufFile, family: str) -> _Sizes:
         queries=heads * width,
         keys=key_heads * width,
         values=key_heads * number("attention.value_length", width),
+        rotated=number("rope.dimension_count", width),
         vocabulary=len(tokens) if isinstance(tokens, list) else number("vocab_size"),
     )
 
@@ -80,6 +95,8 @@ def expected_shapes(family: str, sizes: _Sizes) -> tuple[Shapes, Shapes]:
     wide = sizes.embedding
     required: Shapes = {"token_embd.weight": (sizes.vocabulary, wide), "output_norm.weight": (wide,)}
     optional: Shapes = {"output.weight": (sizes.vocabulary, wide)}
+    tables = {"llama": ("rope_freqs", *_LONG_ROPE), "phi3": _LONG_ROPE}.get(family, ())
+    optional |= {f"{table}.weight": (sizes.rotated // 2,) for table in tables}
     for block in range(sizes.blocks):
         at = f"blk.{block}."
         required |= {
@@ -97,18 +114,29 @@ def expected_shapes(family: str, sizes: _Sizes) -> tuple[Shapes, Shapes]:
             (required if family == "qwen2" else optional)[f"{at}attn_{part}.bias"] = (rows,)
         required[f"{at}ffn_gate.weight"] = (sizes.feed_forward, wide)
         required[f"{at}ffn_up.weight"] = (sizes.feed_forward, wide)
+        if family == "llama":
+            optional |= {
+                f"{at}attn_output.bias": (wide,),
+                f"{at}ffn_gate.bias": (sizes.feed_forward,),
+                f"{at}ffn_up.bias": (sizes.feed_forward,),
+                f"{at}ffn_down.bias": (wide,),
+            }
     return required, optional
 
 
 def compare(found: Shapes, required: Shapes, optional: Shapes) -> list[Problem]:
-    """One problem for each tensor that is missing, or has another shape."""
+    """One problem for each tensor that is missing, has another shape, or has no place."""
     problems = [Problem(name, _text(shape), "no such tensor") for name, shape in required.items() if name not in found]
     problems += [
         Problem(name, _text(shape), _text(found[name]))
         for name, shape in (required | optional).items()
         if name in found and found[name] != shape
     ]
-    return problems
+    return problems + [
+        Problem(name, "no such tensor in this family", _text(shape))
+        for name, shape in found.items()
+        if name not in required and name not in optional
+    ]
 
 
 def _text(shape: tuple[int, ...]) -> str:

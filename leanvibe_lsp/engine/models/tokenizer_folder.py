@@ -1,117 +1,101 @@
-"""Building the tokenizer of a safetensors folder from tokenizer.json and the files beside it.
-
-The added tokens are taken out of tokenizer.json before the library sees it: its own switch (`encode_special_tokens`)
-would still find the added tokens that are not marked special, such as a template's <tool_call>, in a person's text.
-"""
+"""The tokenizer of a safetensors folder: tokenizer.json or SentencePiece's tokenizer.model, and the files beside it."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from leanvibe_lsp.engine.models.vocabulary import (
-    ModelTokenizer,
-    Spelling,
-    TokenizerFiles,
-    looks_like_markup,
-    stop_ids,
-)
+from leanvibe_lsp.config.limits import limit
+from leanvibe_lsp.engine.models import sentencepiece, tokenizer_json
+from leanvibe_lsp.engine.models.vocabulary import TokenizerFiles, looks_like_markup, stop_ids
 from leanvibe_lsp.errors import ModelFormatError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _SPECIAL_NAMES = ("bos_token", "eos_token", "unk_token", "pad_token")
+_NO_FLAGS = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+
+
+@dataclass(frozen=True, slots=True)
+class _Description:
+    """A tokenizer.json, the same for text that does not begin a prompt, and what the file beside it may overrule."""
+
+    content: dict[str, Any]
+    later: dict[str, Any]
+    special_text: dict[str, str]
+    adds_bos: bool
 
 
 def tokenizer_from_folder(folder: Path) -> TokenizerFiles:
-    """The tokenizer of a model folder. Raises ModelFormatError when tokenizer.json is missing or cannot be used."""
-    content = _tokenizer_json(folder)
+    """The tokenizer of a model folder. Raises ModelFormatError when its files are missing or cannot be used."""
     config = _optional_json(folder / "tokenizer_config.json")
-    added = [entry for entry in content.get("added_tokens") or [] if isinstance(entry, dict)]
-    try:
-        tokenizer = _build(folder, content, added)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _broken(folder, "its tokenizer.json is malformed") from error
     texts = {name: text for name in _SPECIAL_NAMES if (text := _text_of(config.get(name)))}
+    try:
+        described = _described(folder, config, texts)
+        tokenizer = tokenizer_json.build(described.content, described.later)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise _broken(folder, f"its tokenizer is malformed ({error})") from error
+    texts = described.special_text | texts
     ends = _end_ids(folder)
     if (end := tokenizer.special(texts.get("eos_token", ""))) is not None:
         ends.add(end)
+    said = config.get("add_bos_token")
     return TokenizerFiles(
         tokenizer=tokenizer,
         chat_template=_chat_template(folder, config),
         special_text=texts,
-        add_bos=_adds_bos(content, config, texts.get("bos_token", "")),
+        add_bos=said if isinstance(said, bool) else described.adds_bos,
         stop_ids=stop_ids(tokenizer, ends),
     )
 
 
-def _build(folder: Path, content: dict[str, Any], added: list[dict[str, Any]]) -> ModelTokenizer:
-    import tokenizers
+def _described(folder: Path, config: dict[str, Any], texts: dict[str, str]) -> _Description:
+    if (folder / "tokenizer.json").is_file():
+        content = _optional_json(folder / "tokenizer.json")
+        later = content | {"pre_tokenizer": tokenizer_json.without_first_prefix(content.get("pre_tokenizer"))}
+        return _Description(content, later, {}, _adds_bos(content, texts.get("bos_token", "")))
+    if not (folder / "tokenizer.model").is_file():
+        raise _broken(folder, "it has no tokenizer.json and no tokenizer.model")
+    model = _sentencepiece(folder)
+    content = sentencepiece.tokenizer_json(model)
+    added = {entry["id"]: entry for entry in content["added_tokens"]} | _added_beside(folder, config)
+    content["added_tokens"] = [added[token_id] for token_id in sorted(added)]
+    later = content
+    if config.get("legacy") is False:  # the prefix space only where the prompt begins
+        steps = [step for step in content["normalizer"]["normalizers"] if step["type"] != "Prepend"]
+        later = content | {"normalizer": {"type": "Sequence", "normalizers": steps}}
+    named = {"bos_token": model.bos_id, "eos_token": model.eos_id, "unk_token": model.unk_id}
+    special_text = {name: model.pieces[at].text for name, at in named.items() if 0 <= at < len(model.pieces)}
+    return _Description(content, later, special_text, adds_bos=True)
 
-    model = content["model"]
-    spelling = _spelling(folder, content)
-    vocabulary: dict[str, int] = (
-        dict(model["vocab"])
-        if isinstance(model["vocab"], dict)
-        else {piece: token_id for token_id, (piece, _score) in enumerate(model["vocab"])}
-    )
-    special = {
-        str(entry["content"]): int(entry["id"])
-        for entry in added
-        if entry.get("special") or looks_like_markup(str(entry["content"]))
+
+def _added_beside(folder: Path, config: dict[str, Any]) -> dict[int, dict[str, Any]]:
+    """The tokens that were added to a tokenizer.model, by id: with their flags where the files have them."""
+    plain = {
+        int(token_id): _NO_FLAGS | {"id": int(token_id), "content": text, "special": looks_like_markup(text)}
+        for text, token_id in _optional_json(folder / "added_tokens.json").items()
     }
-    hidden = frozenset(int(entry["id"]) for entry in added if entry.get("special"))
-    literal = frozenset(int(entry["id"]) for entry in added) - hidden
-    plain = {**content, "added_tokens": [entry for entry in added if str(entry["content"]) not in special]}
-    if isinstance(model["vocab"], dict):
-        # Also out of the vocabulary: a model that takes whole words would find them there.
-        kept = {
-            text: token_id
-            for text, token_id in vocabulary.items()
-            if text not in special or text == model.get("unk_token")
-        }
-        plain["model"] = {**model, "vocab": kept}
-    plain["post_processor"] = None
-    plain["truncation"] = plain["padding"] = None
+    flagged = {
+        int(token_id): _NO_FLAGS | entry | {"id": int(token_id)}
+        for token_id, entry in (config.get("added_tokens_decoder") or {}).items()
+    }
+    return plain | flagged
+
+
+def _sentencepiece(folder: Path) -> sentencepiece.SentencePieceModel:
+    file = folder / "tokenizer.model"
     try:
-        built = tokenizers.Tokenizer.from_str(json.dumps(plain))
-    except Exception as error:
-        raise _broken(folder, f"its tokenizer.json is not accepted ({error})") from error
-    texts = vocabulary | {str(entry["content"]): int(entry["id"]) for entry in added}
-    pieces: list[str | None] = [None] * (max(texts.values(), default=-1) + 1)
-    for text, token_id in texts.items():
-        pieces[token_id] = text
-    return ModelTokenizer(
-        lambda text: built.encode(text, add_special_tokens=False).ids,
-        pieces,
-        spelling,
-        special=special,
-        hidden=hidden,
-        literal=literal,
-    )
+        if file.stat().st_size > limit("model.header_bytes"):
+            raise ValueError("it is too large")
+        return sentencepiece.parse(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise _broken(folder, f"its tokenizer.model cannot be read: {error}") from error
 
 
-def _spelling(folder: Path, content: dict[str, Any]) -> Spelling:
-    """Byte-level or SentencePiece, from the steps that tokenizer.json names."""
-    kinds = {kind for key in ("pre_tokenizer", "decoder", "normalizer") for kind in _step_kinds(content.get(key))}
-    if "ByteLevel" in kinds:
-        return Spelling.BYTE_LEVEL
-    if content["model"].get("byte_fallback") or kinds & {"Metaspace", "ByteFallback"}:
-        return Spelling.SENTENCEPIECE
-    raise _broken(folder, f"its tokenizer ({content['model'].get('type')}) writes text in a way that is not known here")
-
-
-def _step_kinds(step: Any) -> set[str]:
-    if not isinstance(step, dict):
-        return set()
-    nested = [inner for key in ("pretokenizers", "decoders", "normalizers") for inner in step.get(key) or []]
-    return {str(step.get("type"))}.union(*(_step_kinds(inner) for inner in nested))
-
-
-def _adds_bos(content: dict[str, Any], config: dict[str, Any], bos: str) -> bool:
-    if isinstance(said := config.get("add_bos_token"), bool):
-        return said
+def _adds_bos(content: dict[str, Any], bos: str) -> bool:
+    """Whether the post-processor writes `bos` before a text."""
     processor = content.get("post_processor") or {}
     for step in (processor, *(processor.get("processors") or [])):
         begin = (step.get("single") or [{}])[0]
@@ -151,14 +135,6 @@ def _chat_template(folder: Path, config: dict[str, Any]) -> str:
 def _text_of(value: Any) -> str:
     text = value.get("content") if isinstance(value, dict) else value
     return text if isinstance(text, str) else ""
-
-
-def _tokenizer_json(folder: Path) -> dict[str, Any]:
-    if not (folder / "tokenizer.json").is_file():
-        if (folder / "tokenizer.model").is_file():
-            raise _broken(folder, "it has only SentencePiece's tokenizer.model; tokenizer.json is needed")
-        raise _broken(folder, "it has no tokenizer.json")
-    return _optional_json(folder / "tokenizer.json")
 
 
 def _optional_json(path: Path) -> dict[str, Any]:

@@ -8,6 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from leanvibe_lsp.engine.models.gguf import GgufFile, read_gguf
+from leanvibe_lsp.engine.models.sentencepiece import (
+    BYTE,
+    CONTROL,
+    NORMAL,
+    SPACE,
+    UNKNOWN,
+    UNUSED,
+    USER_DEFINED,
+    merges_by_score,
+)
+from leanvibe_lsp.engine.models.tokenizer_added import SpecialToken
 from leanvibe_lsp.engine.models.vocabulary import (
     ModelTokenizer,
     Spelling,
@@ -21,8 +32,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import tokenizers
-
-_NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = 1, 2, 3, 4, 5, 6
 
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 _CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
@@ -45,6 +54,8 @@ _PRE_TOKENIZERS = {
     "llama3": (_LLAMA3,),
     "llama-v3": (_LLAMA3,),
 }
+# Characters are composed first (NFC), as those models' own tokenizers do.
+_COMPOSED = frozenset({"qwen2"})
 # A word that is a token of its own is taken whole, also where the merges would not reach it.
 _WHOLE_WORDS = frozenset({"llama-bpe", "llama3", "llama-v3"})
 _SPECIAL_KEYS = {
@@ -80,7 +91,9 @@ def tokenizer_from_gguf(path: Path) -> TokenizerFiles:
         lambda text: built.encode(text, add_special_tokens=False).ids,
         [*tokens],
         spelling,
-        special=special,
+        special={
+            text: SpecialToken(token_id, rstrip=_takes_space(file, kind, text)) for text, token_id in special.items()
+        },
         hidden=hidden,
         literal=literal | frozenset(special.values()),
     )
@@ -95,6 +108,39 @@ def tokenizer_from_gguf(path: Path) -> TokenizerFiles:
         },
         add_bos=_adds_bos(file, kind),
         stop_ids=stop_ids(tokenizer, ends),
+    )
+
+
+def writable_tokenizer(path: Path) -> tokenizers.Tokenizer:
+    """A GGUF's byte-level tokenizer as the library has it, special tokens and all, for writing it down.
+
+    Raises ModelFormatError for another kind: what SentencePiece does at the begin of a text and around special tokens
+    can be written in several ways, and a wrong one would change every prompt without a word.
+    """
+    import tokenizers
+
+    file = read_gguf(path)
+    if file.text("tokenizer.ggml.model") != "gpt2":
+        raise ModelFormatError(
+            f"The tokenizer of {path} cannot be written as tokenizer.json.",
+            next_step="Convert the model's folder from the Hugging Face hub instead.",
+        )
+    tokens = _strings(file, path, "tokenizer.ggml.tokens")
+    built = _byte_level(file, path, tokens, frozenset())
+    built.decoder = tokenizers.decoders.ByteLevel()
+    for text, kind in zip(tokens, _types(file, path, tokens), strict=True):
+        if kind in (CONTROL, UNKNOWN, USER_DEFINED):
+            special = kind != USER_DEFINED
+            built.add_tokens([tokenizers.AddedToken(text, special=special, normalized=False)])
+    return built
+
+
+def _takes_space(file: GgufFile, kind: str, text: str) -> bool:
+    """Phi-3's tokens take the white space after them, which a GGUF cannot say; llama.cpp knows it by name, too."""
+    return (
+        kind == "llama"
+        and file.text("general.architecture") == "phi3"
+        and text not in ("<unk>", "<s>", "<|endoftext|>")
     )
 
 
@@ -118,7 +164,7 @@ def _types(file: GgufFile, path: Path, tokens: list[str]) -> list[int]:
     value = file.metadata.get("tokenizer.ggml.token_type")
     if value is None:
         named = {file.number(key) for key in (*_SPECIAL_KEYS.values(), *_END_KEYS)}
-        return [_CONTROL if token_id in named else _NORMAL for token_id in range(len(tokens))]
+        return [CONTROL if token_id in named else NORMAL for token_id in range(len(tokens))]
     if not isinstance(value, list) or len(value) != len(tokens):
         raise ModelFormatError(f"{path} has {len(tokens)} tokens and another number of token types.")
     return [int(item) for item in value]
@@ -129,12 +175,12 @@ def _sort_specials(tokens: list[str], types: list[int]) -> tuple[dict[str, int],
     special: dict[str, int] = {}
     hidden, literal = set(), set()
     for token_id, (text, kind) in enumerate(zip(tokens, types, strict=True)):
-        if kind in (_CONTROL, _UNKNOWN, _UNUSED):
+        if kind in (CONTROL, UNKNOWN, UNUSED):
             special[text] = token_id
             hidden.add(token_id)
-        elif kind == _USER_DEFINED and looks_like_markup(text):
+        elif kind == USER_DEFINED and looks_like_markup(text):
             special[text] = token_id
-        elif kind == _USER_DEFINED and text:
+        elif kind == USER_DEFINED and text:
             literal.add(token_id)
     return special, frozenset(hidden), frozenset(literal)
 
@@ -152,6 +198,8 @@ def _byte_level(file: GgufFile, path: Path, tokens: list[str], left_out: frozens
     vocabulary = {text: token_id for token_id, text in enumerate(tokens) if token_id not in left_out}
     merges = [tuple(merge.split(" ")) for merge in _strings(file, path, "tokenizer.ggml.merges")]
     built = _bpe(path, vocabulary, merges, ignore_merges=pre in _WHOLE_WORDS)
+    if pre in _COMPOSED:
+        built.normalizer = tokenizers.normalizers.NFC()
     splits = [tokenizers.pre_tokenizers.Split(tokenizers.Regex(pattern), "isolated") for pattern in patterns]
     alphabet = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     built.pre_tokenizer = tokenizers.pre_tokenizers.Sequence([*splits, alphabet])
@@ -169,30 +217,18 @@ def _sentencepiece(
     vocabulary = {
         text: token_id
         for token_id, (text, kind) in enumerate(zip(tokens, types, strict=True))
-        if kind in (_NORMAL, _BYTE, _UNKNOWN) or token_id in literal
+        if kind in (NORMAL, BYTE, UNKNOWN) or token_id in literal
     }
-    merges = _merges_by_score(
-        {text: float(scores[token_id]) for text, token_id in vocabulary.items() if types[token_id] == _NORMAL}
+    merges = merges_by_score(
+        {text: float(scores[token_id]) for text, token_id in vocabulary.items() if types[token_id] == NORMAL}
     )
-    unknown = next((text for text, kind in zip(tokens, types, strict=True) if kind == _UNKNOWN), None)
+    unknown = next((text for text, kind in zip(tokens, types, strict=True) if kind == UNKNOWN), None)
     built = _bpe(path, vocabulary, merges, byte_fallback=True, unk_token=unknown, fuse_unk=True)
-    steps: list[tokenizers.normalizers.Normalizer] = [tokenizers.normalizers.Replace(" ", "\u2581")]
+    steps: list[tokenizers.normalizers.Normalizer] = [tokenizers.normalizers.Replace(" ", SPACE)]
     if file.metadata.get("tokenizer.ggml.add_space_prefix") is not False:
-        steps.insert(0, tokenizers.normalizers.Prepend("\u2581"))
+        steps.insert(0, tokenizers.normalizers.Prepend(SPACE))
     built.normalizer = tokenizers.normalizers.Sequence(steps)
     return built
-
-
-def _merges_by_score(scores: dict[str, float]) -> list[tuple[str, str]]:
-    """SentencePiece joins the neighbours whose joint token scores best: as merges, all splits by score."""
-    found = [
-        (-score, text[:cut], text[cut:])
-        for text, score in scores.items()
-        for cut in range(1, len(text))
-        if text[:cut] in scores and text[cut:] in scores
-    ]
-    found.sort(key=lambda merge: merge[0])
-    return [(left, right) for _score, left, right in found]
 
 
 def _bpe(path: Path, vocabulary: dict[str, int], merges: list[Any], **options: Any) -> tokenizers.Tokenizer:

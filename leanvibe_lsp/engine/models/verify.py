@@ -10,18 +10,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from leanvibe_lsp.core.cancel import CancelToken
 from leanvibe_lsp.engine.models import cache as store
+from leanvibe_lsp.engine.models.census import Census, take_census
 from leanvibe_lsp.engine.models.digest import expected_digest, recorded_digests, sha256_of
 from leanvibe_lsp.engine.models.formats import Format
 from leanvibe_lsp.engine.models.gguf import read_gguf
-from leanvibe_lsp.engine.models.safetensors_header import read_folder
+from leanvibe_lsp.engine.models.kin import check_settings
+from leanvibe_lsp.engine.models.safetensors_header import read_folder, read_header
 from leanvibe_lsp.engine.models.shapes_gguf import check_gguf
 from leanvibe_lsp.engine.models.shapes_safetensors import check_safetensors
 from leanvibe_lsp.engine.models.tensor import Problem
 from leanvibe_lsp.errors import ModelFormatError
 
 if TYPE_CHECKING:
-    from leanvibe_lsp.core.cancel import CancelToken
     from leanvibe_lsp.engine.models.registry import Located
 
 
@@ -45,11 +47,15 @@ class FileDigest:
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """What the files are worth. `skipped` names what could not be checked, for example an unknown architecture."""
+    """What the files are worth. `skipped` names what could not be checked, for example an unknown architecture.
+
+    `suspects` are weights unlike those of the other layers: a reason to doubt, and no proof.
+    """
 
     digests: tuple[FileDigest, ...]
     problems: tuple[Problem, ...]
     skipped: tuple[str, ...] = ()
+    suspects: tuple[Problem, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -88,13 +94,38 @@ def verify_files(located: Located, *, progress: Callable[[VerifyProgress], None]
         digests.append(FileDigest(file.name, found, recorded))
         if recorded not in (None, found):
             problems.append(Problem(file.name, f"sha256 {recorded}", found))
-    return FileReport(tuple(digests), tuple(problems), tuple(skipped))
+    census = census_of(located, cancel)
+    return FileReport(tuple(digests), (*problems, *census.problems), tuple(skipped), census.suspects)
+
+
+def census_of(located: Located, cancel: CancelToken) -> Census:
+    """The weights counted; nothing for files that cannot be read, which is a problem of another kind.
+
+    Raises Cancelled.
+    """
+    try:
+        if located.format is Format.GGUF:
+            return take_census([(located.path, read_gguf(located.path).tensors)], cancel)
+        shards = sorted(located.path.glob("model*.safetensors"))
+        return take_census([(shard, read_header(shard)) for shard in shards], cancel)
+    except (OSError, ModelFormatError):
+        return Census()
+
+
+def likely_fault(located: Located | None) -> str:
+    """The tensor that looks least like weights, for a model that does not work; "" when none stands out."""
+    if located is None:
+        return ""
+    census = census_of(located, CancelToken())
+    return next((str(problem) for problem in (*census.problems, *census.suspects)), "")
 
 
 def _check_tensors(located: Located) -> tuple[list[Problem], list[str]]:
     try:
         if located.format is Format.GGUF:
-            return check_gguf(read_gguf(located.path))
+            file = read_gguf(located.path)
+            problems, skipped = check_gguf(file)
+            return problems + check_settings(located.path, file), skipped
         tensors, problems = read_folder(located.path)
         more, skipped = check_safetensors(located.path / "config.json", tensors)
     except ModelFormatError as error:

@@ -1,23 +1,27 @@
 """A tokenizer as the engines see it, whatever files it was built from.
 
 `encode` gives no special token, whatever the text says: the library's tokenizer was built without them. They have ids
-only through `special`, so that nothing a person or a file writes can end a turn or open another.
+only through `special` and in the template's parts of `encode_prompt`, so that nothing a person or a file writes can
+end a turn or open another.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from leanvibe_lsp.engine.models.sentencepiece import SPACE
+from leanvibe_lsp.engine.models.tokenizer_added import SpecialToken, SpecialTokens
 
 if TYPE_CHECKING:
     from leanvibe_lsp.engine.base import Tokenizer
 
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+_HALF = re.compile("[\ud800-\udfff]")
 _MARKUP = re.compile(r"<.*>|\[[A-Z_/]+\]|<\|.*", re.DOTALL)
-_SPACE = "\u2581"  # SentencePiece's visible space
 
 # Ends of a turn or of a text, by the names that model families gave them. They count only where the model has them as
 # special.
@@ -70,11 +74,12 @@ def looks_like_markup(text: str) -> bool:
 class ModelTokenizer:
     """Implements `engine.base.Tokenizer`.
 
-    `pieces` holds the vocabulary's own text per id (None for a gap), `special` the ids of texts that only a template
-    may write, `hidden` the ids that stand for no text, `literal` those whose piece is meant as it stands.
+    `pieces` holds the vocabulary's own text per id (None for a gap), `special` the tokens that only a template may
+    write, `hidden` the ids that stand for no text, `literal` those whose piece is meant as it stands. `encode_later`
+    is for text that does not begin the prompt, where that makes a difference.
     """
 
-    __slots__ = ("_encode", "_hidden", "_literal", "_pieces", "_special", "_spelling")
+    __slots__ = ("_encode", "_encode_later", "_hidden", "_literal", "_pieces", "_special", "_spelling")
 
     def __init__(
         self,
@@ -82,14 +87,16 @@ class ModelTokenizer:
         pieces: list[str | None],
         spelling: Spelling,
         *,
-        special: Mapping[str, int],
+        special: Mapping[str, SpecialToken],
         hidden: frozenset[int],
         literal: frozenset[int],
+        encode_later: Callable[[str], list[int]] | None = None,
     ) -> None:
         self._encode = encode
+        self._encode_later = encode_later or encode
         self._pieces = pieces
         self._spelling = spelling
-        self._special = dict(special)
+        self._special = SpecialTokens(special)
         self._hidden = hidden
         self._literal = literal
 
@@ -100,16 +107,21 @@ class ModelTokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Ids of plain text. Half a surrogate pair, which no tokenizer can take, counts as U+FFFD."""
-        if not text:
-            return []
-        try:
-            return self._encode(text)
-        except (TypeError, UnicodeEncodeError):  # what tokenizers says to a lone surrogate, by release
-            return self._encode(re.sub("[\ud800-\udfff]", "\ufffd", text))
+        return self._encode(_whole(text)) if text else []
+
+    def encode_prompt(self, parts: Sequence[str]) -> list[int]:
+        """Ids of a prompt in parts, a template's and messages' in turn: special tokens only in the template's."""
+        ids: list[int] = []
+        for number, run in enumerate(self._special.split([_whole(part) for part in parts])):
+            if isinstance(run, int):
+                ids.append(run)
+            else:
+                ids += self._encode_later(run) if number else self._encode(run)
+        return ids
 
     def special(self, text: str) -> int | None:
         """The id of the special token written like `text`, or None."""
-        return self._special.get(text)
+        return self._special.id_of(text)
 
     def token_bytes(self, token_id: int) -> bytes:
         """The bytes a token stands for; b"" for a special token and for an id without one."""
@@ -122,8 +134,13 @@ class ModelTokenizer:
             return piece.encode()
         if self._spelling is Spelling.SENTENCEPIECE:
             byte = _BYTE_TOKEN.fullmatch(piece)
-            return bytes([int(byte[1], 16)]) if byte else piece.replace(_SPACE, " ").encode()
+            return bytes([int(byte[1], 16)]) if byte else piece.replace(SPACE, " ").encode()
         return b"".join(bytes([BYTE_OF[char]]) if char in BYTE_OF else char.encode() for char in piece)
+
+
+def _whole(text: str) -> str:
+    """Without halves of surrogate pairs, which no tokenizer takes."""
+    return text if text.isascii() else _HALF.sub("\ufffd", text)
 
 
 def stop_ids(tokenizer: Tokenizer, named: set[int]) -> frozenset[int]:

@@ -13,19 +13,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leanvibe_lsp.assist import ask as module
-from leanvibe_lsp.assist.answer import Answer, AskEvent, AskRequest, Place, Stage, TextDelta, Turn
+from leanvibe_lsp.assist.answer import Answer, AskEvent, AskRequest, Place, Restart, Stage, TextDelta, Turn
+from leanvibe_lsp.assist.answer_cache import AnswerCache
 from leanvibe_lsp.assist.answer_json import answer_json
-from leanvibe_lsp.assist.ask import ask, build_prompt
+from leanvibe_lsp.assist.ask import ask
+from leanvibe_lsp.assist.fitting import build_prompt
 from leanvibe_lsp.config.limits import LIMITS
 from leanvibe_lsp.core.cancel import CancelToken
 from leanvibe_lsp.core.text import LineIndex, Span
 from leanvibe_lsp.documents.snapshot import Snapshot
-from leanvibe_lsp.engine.base import Engine, Loaded
+from leanvibe_lsp.engine.base import Chunk, Engine, Loaded
 from leanvibe_lsp.engine.host import EngineHost
 from leanvibe_lsp.engine.mock import NOTICE, TEMPLATE, CharacterTokenizer, MockEngine
 from leanvibe_lsp.engine.scheduler import Scheduler
 from leanvibe_lsp.engine.select import Selection
-from leanvibe_lsp.errors import Busy, Cancelled, ContextTooLarge, DeadlineExceeded, EngineError, UsageError
+from leanvibe_lsp.engine.structured import Structure
+from leanvibe_lsp.errors import (
+    BackendError,
+    Busy,
+    Cancelled,
+    ContextTooLarge,
+    DeadlineExceeded,
+    EngineError,
+    Incomplete,
+    UsageError,
+)
 from tests.support.engines import WAIT, EndlessEngine, KnowingEngine, located
 
 _CODE = "import os\n\n\ndef first(a):\n    return a\n\n\ndef second(b):\n    return os.path.join(b, b)\n"
@@ -37,13 +49,14 @@ def place(text: str = _CODE, span: Span | None = None, name: str = "code.py") ->
 
 
 class Room:
-    """A host over one engine, a pool for the packing, and what the sink heard."""
+    """A chain of hosts over engines, a pool for the packing, and what the sink heard."""
 
-    def __init__(self, engine: Engine, *, capacity: int = 4) -> None:
-        real = isinstance(engine, KnowingEngine)
-        selection = Selection("llama.cpp", located(), ()) if real else Selection("mock", None, ())
+    def __init__(self, *engines: Engine, capacity: int = 4, answers: AnswerCache | None = None) -> None:
         self.scheduler = Scheduler(capacity=capacity)
-        self.host = EngineHost(lambda _: selection, lambda _: engine, self.scheduler)
+        schedulers = [self.scheduler, *(Scheduler(capacity=capacity) for _ in engines[1:])]
+        self.hosts = [_host(engine, scheduler) for engine, scheduler in zip(engines, schedulers, strict=True)]
+        self.host = self.hosts[0]
+        self.answers = answers
         self.workers = ThreadPoolExecutor(max_workers=1)
         self.heard: list[AskEvent] = []
 
@@ -51,11 +64,20 @@ class Room:
         """Ask in this room; without a `sink`, what comes is kept in `heard`."""
         return await ask(
             request,
-            host=self.host,
+            hosts=self,
             workers=self.workers,
             sink=sink or self.heard.append,
             cancel=cancel or CancelToken(),
+            answers=self.answers,
         )
+
+    def first(self) -> EngineHost:
+        """The first host."""
+        return self.hosts[0]
+
+    def after(self, host: EngineHost) -> EngineHost | None:
+        """The one behind it."""
+        return next(iter(self.hosts[self.hosts.index(host) + 1 :]), None)
 
     @property
     def text(self) -> str:
@@ -64,8 +86,15 @@ class Room:
 
     def close(self) -> None:
         """End the engine's thread and the pool."""
-        assert self.host.close(WAIT)
+        for host in self.hosts:
+            assert host.close(WAIT)
         self.workers.shutdown()
+
+
+def _host(engine: Engine, scheduler: Scheduler) -> EngineHost:
+    real = isinstance(engine, KnowingEngine)
+    selection = Selection("llama.cpp", located(), ()) if real else Selection("mock", None, ())
+    return EngineHost(lambda _: selection, lambda _: engine, scheduler, name=type(engine).__name__)
 
 
 @pytest.fixture
@@ -77,8 +106,8 @@ def rooms() -> Iterator[list[Room]]:
         room.close()
 
 
-def open_room(rooms: list[Room], engine: Engine, **options: Any) -> Room:
-    rooms.append(Room(engine, **options))
+def open_room(rooms: list[Room], *engines: Engine, **options: Any) -> Room:
+    rooms.append(Room(*engines, **options))
     return rooms[-1]
 
 
@@ -235,7 +264,7 @@ async def test_a_full_queue_is_busy(rooms: list[Room]) -> None:
     room = open_room(rooms, engine, capacity=1)
     tasks = [asyncio.ensure_future(room.ask(AskRequest("q")))]
     assert await asyncio.get_running_loop().run_in_executor(None, engine.started.wait, WAIT)
-    waiting = room.scheduler.submit(lambda: None, priority=0, cancel=CancelToken(), deadline=module.Deadline.never())
+    waiting = room.scheduler.submit(lambda _: None, priority=0, cancel=CancelToken(), deadline=module.Deadline.never())
     with pytest.raises(Busy):
         await room.ask(AskRequest("q"))
     tasks[0].cancel()
@@ -247,12 +276,140 @@ async def test_a_full_queue_is_busy(rooms: list[Room]) -> None:
 async def test_errors_of_the_engine_are_the_askers(rooms: list[Room]) -> None:
     """An EngineError comes out as it is."""
 
-    class Failing(MockEngine):
-        def generate(self, *_: Any) -> Any:
-            raise EngineError("broken")
-
     with pytest.raises(EngineError, match="broken"):
-        await open_room(rooms, Failing()).ask(AskRequest("q"))
+        await open_room(rooms, Failing(error=EngineError("broken"))).ask(AskRequest("q"))
+
+
+class Failing(KnowingEngine):
+    """Proves itself; then says `words` words and fails."""
+
+    def __init__(self, *, words: int = 0, error: Exception | None = None) -> None:
+        super().__init__()
+        self._words = words
+        self._error = error or EngineError("it broke.")
+
+    def generate(self, request: Any, sink: Any, *rest: Any) -> Any:
+        """The known answers come; nothing else does."""
+        if request.max_tokens == 1:
+            return super().generate(request, sink, *rest)
+        for _ in range(self._words):
+            sink(Chunk("half ", 1, -0.1))
+        raise self._error
+
+
+class Unloadable(KnowingEngine):
+    """Cannot be loaded."""
+
+    def load(self, cancel: CancelToken) -> Loaded:
+        """Never."""
+        raise BackendError("no such library.")
+
+
+async def test_when_an_engine_fails_the_next_one_answers_and_the_answer_says_so(rooms: list[Room]) -> None:
+    """Each failure is named, in order; the deltas are the last engine's answer alone."""
+    room = open_room(rooms, Unloadable(), Failing(), KnowingEngine())
+    answer = await room.ask(AskRequest("q"))
+    assert answer.answer == room.text == "yes."
+    assert [(one.engine, one.reason) for one in answer.fallbacks] == [
+        ("planted on llama.cpp", "no such library."),
+        ("planted on llama.cpp", "it broke."),
+    ]
+    assert not any(isinstance(event, Restart) for event in room.heard)
+    assert answer_json(answer)["fallbacks"] == [
+        {"engine": "planted on llama.cpp", "reason": "no such library."},
+        {"engine": "planted on llama.cpp", "reason": "it broke."},
+    ]
+
+
+async def test_text_of_an_engine_that_failed_is_taken_back(rooms: list[Room]) -> None:
+    """What was told before the restart is no part of the answer; what comes after it is all of it."""
+    room = open_room(rooms, Failing(words=3), KnowingEngine())
+    answer = await room.ask(AskRequest("q"))
+    (restart,) = [event for event in room.heard if isinstance(event, Restart)]
+    assert restart.reason == "planted on llama.cpp failed: it broke."
+    after = room.heard[room.heard.index(restart) :]
+    assert "".join(event.text for event in after if isinstance(event, TextDelta)) == answer.answer == "yes."
+    assert any(isinstance(event, TextDelta) for event in room.heard[: room.heard.index(restart)])
+
+
+async def test_a_sink_that_cannot_take_text_back_ends_the_question(rooms: list[Room]) -> None:
+    """Its error is the question's."""
+    room = open_room(rooms, Failing(words=3), KnowingEngine())
+
+    def sink(event: AskEvent) -> None:
+        if isinstance(event, Restart):
+            raise EngineError("cannot take it back")
+
+    with pytest.raises(EngineError, match="cannot take it back"):
+        await room.ask(AskRequest("q"), sink=sink)
+
+
+async def test_when_all_fail_each_failure_is_named(rooms: list[Room]) -> None:
+    """The last error comes out, and says what went before."""
+    room = open_room(rooms, Unloadable(), Failing())
+    with pytest.raises(EngineError, match=r"it broke\. Before that, planted on llama\.cpp: no such library\."):
+        await room.ask(AskRequest("q"))
+
+
+@pytest.mark.parametrize("error", [Busy("b"), Cancelled("c"), DeadlineExceeded("d"), Incomplete("i")])
+async def test_what_is_the_requests_own_doing_is_no_reason_to_ask_another(
+    rooms: list[Room], error: EngineError
+) -> None:
+    """No other engine is loaded for it."""
+    second = KnowingEngine()
+    with pytest.raises(type(error)):
+        await open_room(rooms, Failing(error=error), second).ask(AskRequest("q"))
+    assert second.loads == 0
+
+
+async def test_the_very_same_question_is_answered_from_the_cache(rooms: list[Room], tmp_path: Path) -> None:
+    """Same text, same confidence, nothing generated; the answer says that it was kept."""
+    engine = KnowingEngine(logprob=math.log(0.9))
+    room = open_room(rooms, engine, answers=AnswerCache(tmp_path / "answers.sqlite"))
+    first = await room.ask(AskRequest("q", (place(),)))
+    made = engine.generations
+    room.heard.clear()
+    second = await room.ask(AskRequest("q", (place(),)))
+    assert engine.generations == made
+    assert (first.remembered, second.remembered) == (False, True)
+    assert second.answer == first.answer == room.text
+    assert second.confidence == first.confidence
+    assert second.citations == first.citations
+    assert second.usage.cached_tokens == second.usage.prompt_tokens == first.usage.prompt_tokens
+    assert answer_json(second)["remembered"] is True
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        AskRequest("p", (place(),)),
+        AskRequest("q"),
+        AskRequest("q", (place(_CODE + " "),)),
+        AskRequest("q", (place(),), max_tokens=17),
+        AskRequest("q", (place(),), history=(Turn("user", "a"), Turn("assistant", "b"))),
+        AskRequest("q", (place(),), structure=Structure.of_choices(["yes."])),
+        AskRequest("q", (place(),), temperature=0.5),
+    ],
+)
+async def test_any_other_question_is_asked(rooms: list[Room], tmp_path: Path, other: AskRequest) -> None:
+    """Change any part, and it is a miss; what is drawn is asked each time."""
+    engine = KnowingEngine()
+    room = open_room(rooms, engine, answers=AnswerCache(tmp_path / "answers.sqlite"))
+    await room.ask(AskRequest("q", (place(),)))
+    made = engine.generations
+    assert not (await room.ask(other)).remembered
+    assert engine.generations == made + 1
+    again = await room.ask(other)
+    assert again.remembered == (other.temperature == 0)
+
+
+async def test_the_mock_is_never_kept(rooms: list[Room], tmp_path: Path) -> None:
+    """Scripted text is no answer to keep."""
+    answers = AnswerCache(tmp_path / "answers.sqlite")
+    room = open_room(rooms, MockEngine(), answers=answers)
+    for _ in range(2):
+        assert not (await room.ask(AskRequest("q"))).remembered
+    assert answers.status().answers == 0
 
 
 def model(window: int) -> Loaded:

@@ -1,24 +1,28 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from leanvibe_lsp.assist import doctor as module
-from leanvibe_lsp.assist.doctor import Report, build_report, examine
+from leanvibe_lsp.assist.doctor import Report, Seen, build_report, examine
 from leanvibe_lsp.config.settings import Settings
-from leanvibe_lsp.core.cancel import CancelToken
-from leanvibe_lsp.engine.base import Engine, Loaded
-from leanvibe_lsp.engine.host import EngineHost, HostStatus, Ready
+from leanvibe_lsp.core.cancel import CancelToken, Deadline
+from leanvibe_lsp.engine.base import Engine, GenerationRequest, Loaded
+from leanvibe_lsp.engine.chain import Choose, EngineChain
+from leanvibe_lsp.engine.host import EngineHost, HostStatus, Pulse, Ready
 from leanvibe_lsp.engine.mock import CharacterTokenizer, MockEngine
 from leanvibe_lsp.engine.models.selftest import Probe, State, Verdict
-from leanvibe_lsp.engine.scheduler import Scheduler
+from leanvibe_lsp.engine.scheduler import Priority, Scheduler
 from leanvibe_lsp.engine.select import Machine, Selection, Step
-from leanvibe_lsp.errors import Busy, LeanVibeError, ModelNotFound, ModelUnverified
-from tests.support.engines import WAIT, KnowingEngine, located
+from leanvibe_lsp.errors import Busy, EngineError, LeanVibeError, ModelNotFound, ModelUnverified
+from tests.support.engines import WAIT, KnowingEngine, SteppingEngine, located
 
 LINUX = Machine("Linux", "x86_64", False, None, None, "2026.1")
 NVIDIA = Machine("Linux", "x86_64", True, "0.32", None, "2026.1")
@@ -42,21 +46,36 @@ BROKEN = ModelUnverified("It does not give the known answers.", next_step="Pull 
 FAILED = HostStatus("failed", None, BROKEN, verdict(State.UNVERIFIED))
 
 
-@pytest.mark.parametrize(
-    ("report", "word", "code"),
-    [
-        (build_report(LINUX, SELECTION, SELECTION.steps, None, status(), 0), "healthy", 0),
-        (build_report(LINUX, SELECTION, SELECTION.steps, None, status(State.DEGRADED), 0), "degraded", 1),
-        (build_report(LINUX, SELECTION, SELECTION.steps, None, HostStatus("idle"), 0), "degraded", 1),
-        (build_report(NVIDIA, SELECTION, SELECTION.steps, None, status(), 0), "degraded", 1),
-        (build_report(LINUX, SELECTION, SELECTION.steps, Busy("Full.", next_step="Wait."), status(), 3), "degraded", 1),
-        (build_report(LINUX, SELECTION, SELECTION.steps, BROKEN, FAILED, 0), "broken", 2),
-        (build_report(LINUX, None, (), ModelNotFound("None.", next_step="Pull."), HostStatus("idle"), 0), "broken", 2),
-    ],
-    ids=["healthy", "weak model", "idle", "unused gpu", "busy", "unverified", "no model"],
-)
-def test_status_and_exit_code(report: Report, word: str, code: int) -> None:
+def seen(status: HostStatus, failure: LeanVibeError | None = None, **changes: Any) -> Seen:
+    """A machine with one model, whose engine's thread answers."""
+    value = Seen(LINUX, SELECTION, SELECTION.steps, (), status, Pulse("ok", 0.4), failure)
+    return replace(value, **changes)
+
+
+NONE = ModelNotFound("None.", next_step="Pull.")
+SLOW = {"blas": "netlib's reference BLAS", "advice": "Install OpenBLAS."}
+FELL = (Step("a on mlx", False, "it failed, and is tried again in 9 s: dead"), Step("b on mlx", True, "it answers"))
+CASES = {
+    "healthy": (seen(status()), "healthy", 0),
+    "weak model": (seen(status(State.DEGRADED)), "degraded", 1),
+    "idle": (seen(HostStatus("idle")), "degraded", 1),
+    "unused gpu": (seen(status(), machine=NVIDIA), "degraded", 1),
+    "busy": (seen(status(), Busy("Full.", next_step="Wait."), queue_depth=3), "degraded", 1),
+    "slow blas": (seen(status(), runtime=SLOW), "degraded", 1),
+    "fallback": (seen(status(), fallbacks=FELL), "degraded", 1),
+    "loading": (seen(HostStatus("loading"), pulse=Pulse("loading", 2_000.0)), "degraded", 1),
+    "stalled": (seen(status(), pulse=Pulse("stalled", 250.0)), "broken", 2),
+    "stalled load": (seen(HostStatus("loading"), pulse=Pulse("stalled", 700_000.0)), "broken", 2),
+    "closed": (seen(status(), pulse=Pulse("closed", 0.0)), "broken", 2),
+    "unverified": (seen(FAILED, BROKEN), "broken", 2),
+    "no model": (seen(HostStatus("idle"), NONE, selection=None, chain=()), "broken", 2),
+}
+
+
+@pytest.mark.parametrize(("facts", "word", "code"), CASES.values(), ids=CASES)
+def test_status_and_exit_code(facts: Seen, word: str, code: int) -> None:
     """Healthy 0, degraded 1, broken 2; each problem says what to do; the report is plain JSON."""
+    report = build_report(facts)
     assert (report.status, report.exit_code) == (word, code)
     assert bool(report.problems) == (code > 0)
     for problem in report.problems:
@@ -69,11 +88,15 @@ def test_status_and_exit_code(report: Report, word: str, code: int) -> None:
 
 def test_the_facts_of_a_healthy_one() -> None:
     """What `leanvibe/health` promises is there, with the self-test's figures."""
-    body = build_report(LINUX, SELECTION, SELECTION.steps, None, status(), 2).as_json()
+    known = replace(status(), cache_bytes=3_000_000, proven_at=40.0)
+    body = build_report(seen(known, queue_depth=2, now=100.0)).as_json()
     assert body["has_pretrained_weights"] is True
     assert body["inference_ready"] is True
     assert body["last_inference_ms"] == 12.5
     assert body["memory_mb"] == 190.0
+    assert body["cache_mb"] == 3.0
+    assert body["proof_age_seconds"] == 60.0
+    assert body["responds"] == {"state": "ok", "milliseconds": 0.4}
     assert body["window"] == 4_096
     assert body["queue_depth"] == 2
     assert body["selftest"]["state"] == "verified"
@@ -84,7 +107,7 @@ def test_the_facts_of_a_healthy_one() -> None:
 
 def test_an_unverified_model_is_not_called_pretrained() -> None:
     """Weights that failed the known answers are not proven, and the figures that show it are in the report."""
-    report = build_report(LINUX, SELECTION, SELECTION.steps, BROKEN, FAILED, 0)
+    report = build_report(seen(FAILED, BROKEN))
     assert not report.has_pretrained_weights
     assert not report.inference_ready
     assert report.selftest is not None
@@ -92,15 +115,64 @@ def test_an_unverified_model_is_not_called_pretrained() -> None:
     assert (report.problems[0].what, report.problems[0].next_step) == (BROKEN.message, BROKEN.next_step)
 
 
+def _chain(build: Callable[[Selection], Engine], *plans: Callable[[CancelToken], Selection]) -> EngineChain:
+    def make(choose: Choose, name: str) -> EngineHost:
+        return EngineHost(lambda _: choose(), build, Scheduler(capacity=2), name=name)
+
+    return EngineChain(lambda: tuple(plan(CancelToken()) for plan in plans), make)
+
+
 async def _examine(
     engine: Engine, plan: Callable[[CancelToken], Selection], settings: Settings, *, load: bool
 ) -> Report:
-    host = EngineHost(plan, lambda _: engine, Scheduler(capacity=2))
+    chain = _chain(lambda _: engine, plan)
     try:
         with ThreadPoolExecutor(1) as workers:
-            return await examine(settings, host, workers=workers, load=load)
+            return await examine(settings, chain, workers=workers, load=load)
     finally:
-        assert host.close(WAIT)
+        assert chain.close(WAIT)
+
+
+async def test_a_stuck_engine_never_says_ok() -> None:
+    """A model that was ready and now hangs: broken, not ready for inference, whatever its status says."""
+    hanging, go_on = threading.Event(), threading.Event()
+
+    def hang(_name: str, _step: int) -> None:
+        hanging.set()
+        assert go_on.wait(WAIT)
+
+    chain = _chain(lambda _: SteppingEngine(on_step=hang), lambda _: SELECTION)
+    request = GenerationRequest((97,), max_tokens=8)
+    future = chain.first().generate(
+        request, lambda _: None, priority=Priority.QUESTION, cancel=CancelToken(), deadline=Deadline.never()
+    )
+    assert hanging.wait(WAIT)
+    with ThreadPoolExecutor(1) as workers:
+        report = await examine(Settings(engine="mock"), chain, workers=workers, load=False)
+    assert (report.state, report.responds.state) == ("ready", "stalled")
+    assert (report.status, report.inference_ready) == ("broken", False)
+    assert "did not respond" in report.problems[0].what
+    go_on.set()
+    future.result(WAIT)
+    assert chain.close(WAIT)
+
+
+async def test_doctor_goes_down_the_chain() -> None:
+    """The first model does not load: the next one is proven and timed, and the report says why."""
+
+    def load(_: CancelToken) -> None:
+        raise EngineError("it is dead")
+
+    def build(selection: Selection) -> Engine:
+        return KnowingEngine(on_load=load) if selection.backend == "mlx" else KnowingEngine()
+
+    chain = _chain(build, lambda _: Selection("mlx", located(), ()), lambda _: SELECTION)
+    with ThreadPoolExecutor(1) as workers:
+        report = await examine(Settings(engine="mock"), chain, workers=workers, load=True)
+    assert (report.status, report.backend, report.inference_ready) == ("degraded", "llama.cpp", True)
+    assert [step.chosen for step in report.fallbacks] == [False, True]
+    assert "it is dead" in report.problems[0].what
+    assert chain.close(WAIT)
 
 
 async def test_load_proves_and_times() -> None:
@@ -148,11 +220,11 @@ async def test_failures_become_problems(failure: Exception) -> None:
 async def test_a_choice_that_cannot_be_made_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything was loaded, too."""
 
-    def select(settings: Settings, machine: Machine, cache: Path) -> Selection:
+    def candidates(settings: Settings, machine: Machine, cache: Path) -> tuple[Selection, ...]:
         error: LeanVibeError = ModelNotFound("nothing", next_step="pull")
         raise error
 
-    monkeypatch.setattr(module, "select", select)
+    monkeypatch.setattr(module, "candidates", candidates)
     report = await _examine(KnowingEngine(), lambda _: SELECTION, Settings(), load=False)
     assert (report.status, report.backend, report.model) == ("broken", None, None)
 

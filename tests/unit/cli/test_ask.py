@@ -22,6 +22,7 @@ from tests.unit.cli.conftest import Leanvibe
 
 _ANSWER = NOTICE + "".join(SCRIPT)
 _KEYS = {"answer", "tier", "model", "backend", "confidence", "citations", "omitted", "usage", "timing", "finishReason"}
+_KEYS |= {"fallbacks", "remembered"}
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_json_is_the_documented_object(leanvibe: Leanvibe, code: Path) -> None:
     assert set(body) == _KEYS
     assert body["answer"] == _ANSWER
     assert set(body["confidence"]) == {"value", "method", "calibrated"}
-    assert set(body["usage"]) == {"promptTokens", "cachedTokens", "completionTokens"}
+    assert set(body["usage"]) == {"promptTokens", "cachedTokens", "completionTokens", "draftedTokens"}
     assert body["citations"][0]["uri"] == code.as_uri()
 
 
@@ -209,7 +210,7 @@ class Slow(MockEngine):
         finally:
             print("engine idle", file=sys.stderr, flush=True)
 
-services.build_engine = lambda selection: Slow(pause=3600.0)
+services.build_engine = lambda selection, settings: Slow(pause=3600.0)
 sys.argv[1:] = ["ask", "q", "--engine", "mock"]
 main()
 """
@@ -262,7 +263,7 @@ def test_a_question_that_was_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
             closed.append(super().close() is None)
 
     real = services.create
-    monkeypatch.setattr(services, "create", lambda settings: Stopped(settings, real(settings).host))
+    monkeypatch.setattr(services, "create", lambda settings: Stopped(settings, real(settings).chain))
     done = CliRunner().invoke(app, ["ask", "q", "--engine", "mock"])
     assert isinstance(done.exception, Cancelled)
     assert done.stdout == "half\n"

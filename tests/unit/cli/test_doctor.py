@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from leanvibe_lsp import services
 from leanvibe_lsp.cli.app import app
 from leanvibe_lsp.config.settings import Settings
+from leanvibe_lsp.engine.chain import Choose, EngineChain
 from leanvibe_lsp.engine.host import EngineHost
 from leanvibe_lsp.engine.scheduler import Scheduler
 from leanvibe_lsp.engine.select import Selection, Step
@@ -22,7 +23,10 @@ def planted(monkeypatch: pytest.MonkeyPatch) -> None:
     selection = Selection("llama.cpp", located(name="a:smile:[bold]b"), (Step("llama.cpp", True, "x" * 200),))
 
     def create(settings: Settings) -> Services:
-        return Services(settings, EngineHost(lambda _: selection, lambda _: KnowingEngine(), Scheduler(capacity=2)))
+        def make(choose: Choose, name: str) -> EngineHost:
+            return EngineHost(lambda _: choose(), lambda _: KnowingEngine(), Scheduler(capacity=2), name=name)
+
+        return Services(settings, EngineChain(lambda: (selection,), make))
 
     monkeypatch.setattr(services, "create", create)
 

@@ -18,6 +18,8 @@ from leanvibe_lsp import services
 from leanvibe_lsp.cli import models
 from leanvibe_lsp.config import limits
 from leanvibe_lsp.engine.models import cache as store
+from leanvibe_lsp.engine.models.perplexity import Perplexity, Proof
+from leanvibe_lsp.engine.models.selftest import State as Verified
 from leanvibe_lsp.errors import ModelNotFound, UsageError
 from tests.support.gguf import llama_metadata, llama_shapes, write_gguf
 from tests.support.hub import FakeHub, serve
@@ -51,10 +53,11 @@ def _run(*args, **options):
     return CliRunner().invoke(models.app, list(args), **options)
 
 
-def _answers(monkeypatch, state):
+def _answers(monkeypatch, state, recorded=None):
     probe = SimpleNamespace(prompt="a b", expected=" c", probability=0.9, passed=True)
-    verdict = SimpleNamespace(state=state, probes=(probe,), summary=f"{state}: 1 of 1")
-    monkeypatch.setattr(services, "selftest_model", lambda located: verdict)
+    verdict = SimpleNamespace(state=Verified(state), probes=(probe,), summary=f"{state}: 1 of 1")
+    proof = Proof(verdict, Perplexity(3.5, 301, recorded))
+    monkeypatch.setattr(services, "prove_model", lambda located: proof)
 
 
 def test_list_shows_names_sizes_states_and_the_default(pulled):
@@ -190,9 +193,18 @@ def test_verify_prints_files_and_known_answers(monkeypatch, model, state, code):
     assert f"self-test         {state}" in result.stdout
 
 
+@pytest.mark.parametrize(("recorded", "code", "said"), [(3.5, 0, "as recorded"), (3.0, 3, "not as recorded")])
+def test_verify_holds_the_perplexity_to_the_record(monkeypatch, model, recorded, code, said):
+    """A model that gives the known answers and costs the fixed text another figure is not the one that was recorded."""
+    _answers(monkeypatch, "verified", recorded)
+    result = _run("verify", str(model))
+    assert result.exit_code == code
+    assert f"perplexity        3.50 over 301 tokens, {said} (recorded: {recorded:.2f}," in result.stdout
+
+
 def test_verify_does_not_ask_a_damaged_model(monkeypatch, pulled):
     """A wrong digest ends it: exit code 3, the file named, no engine started."""
-    monkeypatch.setattr(services, "selftest_model", lambda located: pytest.fail("asked"))
+    monkeypatch.setattr(services, "prove_model", lambda located: pytest.fail("asked"))
     data = bytearray((pulled / "tiny.gguf").read_bytes())
     data[-1] ^= 1
     (pulled / "tiny.gguf").write_bytes(data)

@@ -179,7 +179,7 @@ import sys
 from leanvibe_lsp import services
 from leanvibe_lsp.cli.app import main
 from leanvibe_lsp.engine.mock import MockEngine
-services.build_engine = lambda selection: MockEngine(tuple(f"row{i:03}x\\n\\n" for i in range(60)), pause=0.02)
+services.build_engine = lambda selection, _: MockEngine(tuple(f"row{i:03}x\\n\\n" for i in range(60)), pause=0.02)
 sys.argv[1:] = ["ask", "q", "--engine", "mock"]
 main()
 """

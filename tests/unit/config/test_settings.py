@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanvibe_lsp.config.settings import ENGINES, Problem, Settings, chosen, with_options
+from leanvibe_lsp.config.settings import ENGINES, Problem, RemoteSettings, Settings, chosen, with_options
 from leanvibe_lsp.errors import UsageError
 
 
@@ -26,11 +26,11 @@ def test_no_options_change_nothing() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "says"),
     [
-        ("engine", "nonsense", "one of llama.cpp, mlx, mock"),
+        ("engine", "nonsense", "one of llama.cpp, mlx, mock, remote"),
         ("engine", 3, "non-empty string"),
         ("model", "", "non-empty string"),
         ("model", ["a"], "non-empty string"),
-        ("modell", "phi3", "there are: engine, model"),
+        ("modell", "phi3", "there are: engine, model, remote"),
         (7, "phi3", "no such setting"),
     ],
 )
@@ -68,15 +68,94 @@ def test_an_override_that_cannot_be_met_is_an_error(
     engine: str | None, environment: dict[str, str], source: str
 ) -> None:
     """Where it comes from and the choices are said; nothing else is taken instead."""
-    with pytest.raises(UsageError, match=rf"{source} must be one of llama\.cpp, mlx, mock"):
+    with pytest.raises(UsageError, match=rf"{source} must be one of llama\.cpp, mlx, mock, remote"):
         chosen(None, engine, environment)
 
 
 @given(
-    st.dictionaries(st.sampled_from(["engine", "model", "x"]), st.none() | st.booleans() | st.integers() | st.text())
+    st.dictionaries(
+        st.sampled_from(["engine", "model", "x", "remote"]),
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.text()
+        | st.dictionaries(
+            st.sampled_from(["url", "allow", "plainHttp"]),
+            st.sampled_from(["http://localhost", "http://[", "http://h:99999", "https://h"])
+            | st.text()
+            | st.lists(st.text()),
+        ),
+    )
 )
 def test_settings_are_always_valid(options: dict[str, object]) -> None:
     """Whatever a client sends, the result holds only values that may be used, and nothing raises."""
     settings, _ = with_options(Settings(), options)
     assert settings.engine in (None, *ENGINES)
     assert settings.model is None or (isinstance(settings.model, str) and settings.model)
+    assert settings.remote is None or settings.remote.url.startswith(("https://", "http://localhost"))
+
+
+def test_a_server_is_off_until_somebody_switches_it_on() -> None:
+    """By options or by the environment; null switches it off again."""
+    assert Settings().remote is None
+    options = {"url": "https://host:8000", "model": "m", "allow": ["src/**"], "deny": ["*.sql"]}
+    on, problems = with_options(Settings(), {"remote": options})
+    assert problems == ()
+    assert on.remote == RemoteSettings("https://host:8000/v1", "m", ("src/**",), ("*.sql",))
+    assert with_options(on, {"remote": None})[0] == Settings()
+    environment = {
+        "LEANVIBE_REMOTE_URL": "https://host:8000/v1/",
+        "LEANVIBE_REMOTE_MODEL": "m",
+        "LEANVIBE_REMOTE_ALLOW": "src/**",
+        "LEANVIBE_REMOTE_DENY": "*.sql, old",
+        "LEANVIBE_REMOTE_PLAIN_HTTP": "1",
+    }
+    expected = RemoteSettings("https://host:8000/v1", "m", ("src/**",), ("*.sql", "old"), plain_http=True)
+    assert chosen(None, None, environment).remote == expected
+    assert chosen(None, None, {**environment, "LEANVIBE_REMOTE_URL": ""}).remote is None
+
+
+@pytest.mark.parametrize(
+    ("remote", "says"),
+    [
+        ("https://host", "must be an object"),
+        ({}, "an address as url"),
+        ({"url": "host:8000"}, "an address like"),
+        ({"url": "ftp://host/v1"}, "an address like"),
+        ({"url": "https://[x/v1"}, "an address like"),
+        ({"url": "https://host:99999/v1"}, "an address like"),
+        ({"url": "https://me:hunter2@host/v1"}, "LEANVIBE_REMOTE_KEY"),
+        ({"url": "https://host/v1?key=hunter2"}, "LEANVIBE_REMOTE_KEY"),
+        ({"url": "http://10.0.0.5:8000/v1"}, "in the clear"),
+        ({"url": "http://localhost.example/v1"}, "in the clear"),
+        ({"url": "https://host", "alow": ["**"]}, "no 'alow'"),
+        ({"url": "https://host", "allow": "**"}, "a list of globs as allow"),
+        ({"url": "https://host", "allow": ["a", 3]}, "a list of globs as allow"),
+        ({"url": "https://host", "deny": ["*.{pem,key}"]}, "no glob"),
+        ({"url": "https://host", "deny": ["!a"]}, "no glob"),
+        ({"url": "https://host", "deny": ["/"]}, "no glob"),
+        ({"url": "https://host", "plainHttp": "yes"}, "true or false as plainHttp"),
+    ],
+)
+def test_a_server_with_one_wrong_part_is_not_used(remote: object, says: str) -> None:
+    """What may leave is all that a person said, or nothing; the old setting stays, and no password is repeated."""
+    settings, (problem,) = with_options(Settings(model="m"), {"remote": remote})
+    assert settings == Settings(model="m")
+    assert problem.field == "remote"
+    assert says in problem.message
+    assert "hunter2" not in problem.message
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost:1/v1", "http://127.0.0.1/v1", "http://[::1]:8080/v1", "https://host/v1"]
+)
+def test_this_machine_needs_no_tls(url: str) -> None:
+    """Everywhere else does, unless the network between is said to be trusted."""
+    assert RemoteSettings(url).url == url
+    assert RemoteSettings("http://10.0.0.5:8000", plain_http=True).url == "http://10.0.0.5:8000/v1"
+
+
+def test_a_wrong_server_in_the_environment_is_an_error() -> None:
+    """An override is met, or it is an error."""
+    with pytest.raises(UsageError, match=r"LEANVIBE_REMOTE_\* would send code"):
+        chosen(None, None, {"LEANVIBE_REMOTE_URL": "http://10.0.0.5/v1"})

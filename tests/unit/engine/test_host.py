@@ -3,18 +3,32 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
-from leanvibe_lsp.engine.base import Chunk, Engine, Event, Finished, GenerationRequest
-from leanvibe_lsp.engine.host import EngineHost, Ready
-from leanvibe_lsp.engine.models.selftest import State
+from leanvibe_lsp.core.clock import Clock
+from leanvibe_lsp.engine.base import Chunk, Engine, Event, Finished, GenerationRequest, Loaded
+from leanvibe_lsp.engine.host import EngineHost, Pulse, Ready
+from leanvibe_lsp.engine.models.selftest import State, Verdict
 from leanvibe_lsp.engine.scheduler import Priority, Scheduler
 from leanvibe_lsp.engine.select import Selection
-from leanvibe_lsp.errors import Cancelled, EngineError, ModelNotFound, ModelUnverified
-from tests.support.engines import WAIT, EndlessEngine, KnowingEngine, located
+from leanvibe_lsp.engine.suspend import Clocks
+from leanvibe_lsp.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    EngineError,
+    Incomplete,
+    ModelNotFound,
+    ModelUnverified,
+    RemoteError,
+)
+from tests.support.clock import ManualClock
+from tests.support.engines import WAIT, EndlessEngine, KnowingEngine, SteppingEngine, located
 
 MakeHost = Callable[..., EngineHost]
 _REQUEST = GenerationRequest(tuple(map(ord, "hello")), max_tokens=8)
@@ -29,8 +43,14 @@ def make_host() -> Iterator[MakeHost]:
     """Hosts over a given engine or plan; all are closed after the test."""
     hosts: list[EngineHost] = []
 
-    def make(engine: Engine, plan: Callable[[CancelToken], Selection] = _selection) -> EngineHost:
-        hosts.append(EngineHost(plan, lambda _: engine, Scheduler(capacity=8)))
+    def make(
+        engine: Engine,
+        plan: Callable[[CancelToken], Selection] = _selection,
+        clock: Clock | None = None,
+        **options: Any,
+    ) -> EngineHost:
+        scheduler = Scheduler(capacity=8, clock=clock)
+        hosts.append(EngineHost(plan, lambda _: engine, scheduler, clock=clock, **options))
         return hosts[-1]
 
     yield make
@@ -40,6 +60,13 @@ def make_host() -> Iterator[MakeHost]:
 
 def ready(host: EngineHost, cancel: CancelToken | None = None) -> Future[Ready]:
     return host.ready(priority=Priority.QUESTION, cancel=cancel or CancelToken(), deadline=Deadline.never())
+
+
+def submit(host: EngineHost, name: str, priority: Priority, cancel: CancelToken | None = None) -> Future[Finished]:
+    request = GenerationRequest(tuple(map(ord, name)), max_tokens=8)
+    return host.generate(
+        request, lambda _: None, priority=priority, cancel=cancel or CancelToken(), deadline=Deadline.never()
+    )
 
 
 def generate(host: EngineHost, sink: Callable[[Event], Any] = lambda _: None) -> Any:
@@ -205,3 +232,249 @@ def test_an_unexpected_failure_has_a_name(make_host: Callable[..., EngineHost]) 
     )
     with pytest.raises(EngineError, match="ZeroDivisionError: division by zero"):
         future.result(WAIT)
+
+
+def test_a_keystroke_goes_in_the_middle_of_a_review(make_host: MakeHost) -> None:
+    """The review pauses at a token, the keystroke is answered whole, and the review goes on to its end."""
+    inside: list[Future[Finished]] = []
+
+    def press(name: str, step: int) -> None:
+        if (name, step) == ("review", 1):
+            inside.append(submit(host, "keystroke", Priority.KEYSTROKE))
+
+    engine = SteppingEngine(on_step=press)
+    host = make_host(engine)
+    assert submit(host, "review", Priority.REVIEW).result(WAIT).text == "word word word "
+    assert inside[0].result(WAIT).text == "word word word "
+    assert engine.begun == ["review", "keystroke"]
+    assert engine.ended == ["keystroke", "review"]
+
+
+def test_a_failed_engine_is_freed_and_loaded_again(make_host: MakeHost) -> None:
+    """A failure in a generation is reported, the engine is closed, and the next request loads and proves it again."""
+    engine = SteppingEngine(on_step=lambda name, _: (_ for _ in ()).throw(Panic("odd")) if name == "bad" else None)
+    host = make_host(engine)
+    error = submit(host, "bad", Priority.QUESTION).exception(WAIT)
+    assert isinstance(error, EngineError)
+    assert "Panic: odd" in error.message
+    assert (host.status.state, host.status.failure, engine.closed) == ("failed", error, 1)
+    assert submit(host, "good", Priority.QUESTION).result(WAIT).text
+    assert (host.status.state, host.status.failure, engine.loads) == ("ready", None, 2)
+
+
+class Panic(BaseException):
+    """As Rust's: no Exception."""
+
+
+def test_a_load_that_crashes_is_tried_again(make_host: MakeHost) -> None:
+    """Even by what is no Exception: an error with a name, the engine closed, the thread alive."""
+
+    def crash(_: CancelToken) -> None:
+        if engine.loads == 1:
+            raise Panic("in the loader")
+
+    engine = KnowingEngine(on_load=crash)
+    host = make_host(engine)
+    error = ready(host).exception(WAIT)
+    assert isinstance(error, EngineError)
+    assert "Panic: in the loader" in error.message
+    assert engine.closed == 1
+    assert ready(host).result(WAIT)
+
+
+def test_nothing_is_freed_from_under_a_paused_generation(make_host: MakeHost) -> None:
+    """The urgent one fails; the paused one ends on its engine; only then is that closed."""
+    closed: list[int] = []
+
+    def step(name: str, step: int) -> None:
+        if (name, step) == ("review", 1):
+            submit(host, "bad", Priority.QUESTION)
+        if name == "bad":
+            raise EngineError("planted")
+        if (name, step) == ("review", 2):
+            closed.append(engine.closed)
+            assert host.status.state == "failed"
+
+    engine = SteppingEngine(on_step=step)
+    host = make_host(engine)
+    assert submit(host, "review", Priority.REVIEW).result(WAIT).text
+    assert closed == [0]
+    assert ready(host).result(WAIT)
+    assert (engine.closed, engine.loads) == (1, 2)
+
+
+@pytest.mark.parametrize("error", [Cancelled("planted"), DeadlineExceeded("planted"), Incomplete("planted")])
+def test_what_is_the_requests_own_frees_nothing(make_host: MakeHost, error: Exception) -> None:
+    """A cancel, a deadline, a document that was cut: the engine stays as it is."""
+
+    def step(name: str, _step: int) -> None:
+        if name == "bad":
+            raise error
+
+    engine = SteppingEngine(on_step=step)
+    host = make_host(engine)
+    assert submit(host, "bad", Priority.QUESTION).exception(WAIT) is error
+    assert (host.status.state, host.status.failure, engine.closed) == ("ready", None, 0)
+
+
+def test_changed_files_are_loaded_and_proven_anew(make_host: MakeHost, tmp_path: Path) -> None:
+    """A model whose file was replaced is not answered from the old one in memory."""
+    path = tmp_path / "model.gguf"
+    path.write_bytes(b"one")
+    engine = KnowingEngine()
+    host = make_host(engine, lambda _: Selection("llama.cpp", replace(located(), path=path), ()))
+    ready(host).result(WAIT)
+    ready(host).result(WAIT)
+    assert (engine.loads, engine.closed) == (1, 0)
+    path.write_bytes(b"two!")
+    ready(host).result(WAIT)
+    assert (engine.loads, engine.closed) == (2, 1)
+
+
+def test_after_sleep_the_model_is_proven_again(make_host: MakeHost) -> None:
+    """The known answers are asked before the next request is served, once; a model that fails them is refused."""
+    sleep = [0.0]
+    engine = KnowingEngine()
+    host = make_host(engine, read_clocks=lambda: Clocks(100.0 + sleep[0], 100.0))
+    ready(host).result(WAIT)
+    asked = engine.generations
+    ready(host).result(WAIT)
+    assert engine.generations == asked
+    sleep[0] = 3_600.0
+    ready(host).result(WAIT)
+    ready(host).result(WAIT)
+    assert engine.generations == 2 * asked
+    sleep[0] = 7_200.0
+    engine.logprob = -9.0
+    assert isinstance(ready(host).exception(WAIT), ModelUnverified)
+    assert (host.status.state, engine.closed) == ("failed", 1)
+
+
+def test_prove_asks_again_only_when_the_proof_is_old(make_host: MakeHost) -> None:
+    """A fresh proof is taken; an old one is renewed, and its verdict is the new one."""
+    clock, engine = ManualClock(), KnowingEngine()
+    host = make_host(engine, clock=clock)
+
+    def prove() -> Ready:
+        return host.prove(older_than=60, cancel=CancelToken(), deadline=Deadline.never()).result(WAIT)
+
+    first = prove()
+    asked = engine.generations
+    assert prove() is first
+    clock.advance(61)
+    assert prove().verdict == first.verdict
+    assert engine.generations == 2 * asked
+    assert engine.loads == 1
+    assert host.status.proven_at == clock.now()
+
+
+def test_an_unused_model_gives_its_memory_back(make_host: MakeHost) -> None:
+    """After the time without requests the engine is closed; a pulse is no request; the next request loads again."""
+    clock, engine = ManualClock(), KnowingEngine()
+    host = make_host(engine, clock=clock)
+    ready(host).result(WAIT)
+    clock.advance(limit("engine.idle_seconds") - 1)
+    assert host.pulse(WAIT).state == "ok"
+    assert engine.closed == 0
+    clock.advance(1)
+    assert host.pulse(WAIT).state == "ok"
+    assert (host.status.state, host.status.ready, engine.closed) == ("unloaded", None, 1)
+    ready(host).result(WAIT)
+    assert (host.status.state, engine.loads) == ("ready", 2)
+
+
+def test_a_request_puts_the_end_off(make_host: MakeHost) -> None:
+    """The time counts from the last use."""
+    clock, engine = ManualClock(), KnowingEngine()
+    host = make_host(engine, clock=clock)
+    generate(host)
+    clock.advance(limit("engine.idle_seconds") - 1)
+    generate(host)
+    clock.advance(limit("engine.idle_seconds") - 1)
+    assert host.pulse(WAIT).state == "ok"
+    assert engine.closed == 0
+
+
+def test_the_beginning_of_prompts_is_computed_when_nothing_is_asked(make_host: MakeHost) -> None:
+    """Once after each load, after a moment without requests; a failure there is nobody's."""
+    clock, engine = ManualClock(), KnowingEngine()
+    host = make_host(engine, clock=clock, prefix=lambda _loaded: (1, 2, 3))
+    ready(host).result(WAIT)
+    assert host.pulse(WAIT).state == "ok"
+    assert engine.warmed == []
+    clock.advance(limit("engine.warm_milliseconds") / 1000)
+    assert engine.warm_done.wait(WAIT)
+    assert engine.warmed == [(1, 2, 3)]
+    ready(host).result(WAIT)
+    clock.advance(1)
+    assert host.pulse(WAIT).alive
+    assert engine.warmed == [(1, 2, 3)]
+
+
+def test_a_pulse_says_how_things_stand(make_host: MakeHost) -> None:
+    """Idle: ok. At work, looking at its pause: busy. Hanging: stalled, whatever the status says. Closed: closed."""
+    working, go_on = threading.Event(), threading.Event()
+
+    def hang(name: str, step: int) -> None:
+        if name == "hang":
+            working.set()
+            assert go_on.wait(WAIT)
+
+    host = make_host(SteppingEngine(on_step=hang))
+    assert host.pulse(WAIT).state == "ok"
+    future = submit(host, "hang", Priority.QUESTION)
+    assert working.wait(WAIT)
+    stalled = host.pulse(0.01)
+    assert host.status.state == "ready"
+    assert (stalled.state, stalled.alive) == ("stalled", False)
+    answered: list[Pulse] = []
+    asking = threading.Thread(target=lambda: answered.append(host.pulse(WAIT)))
+    asking.start()
+    go_on.set()
+    asking.join(WAIT)
+    future.result(WAIT)
+    assert answered[0].alive
+    host.close(WAIT)
+    assert host.pulse(WAIT).state == "closed"
+
+
+def test_a_load_is_not_called_stalled_before_its_time(make_host: MakeHost) -> None:
+    """C++ cannot be asked while it loads: "loading" and since when, until the generous limit has passed."""
+    clock, loading, go_on = ManualClock(), threading.Event(), threading.Event()
+
+    def hold(_: CancelToken) -> None:
+        loading.set()
+        assert go_on.wait(WAIT)
+
+    host = make_host(KnowingEngine(on_load=hold), clock=clock)
+    future = ready(host)
+    assert loading.wait(WAIT)
+    clock.advance(3)
+    assert host.pulse(0.01) == Pulse("loading", 3_000.0)
+    clock.advance(limit("health.loading_seconds"))
+    assert host.pulse(0.01).state == "stalled"
+    go_on.set()
+    future.result(WAIT)
+
+
+def test_a_server_that_failed_is_kept_and_the_status_says_so(make_host: MakeHost) -> None:
+    """A bad minute of a server costs no new connection; the next answer clears the failure."""
+
+    def step(name: str, _step: int) -> None:
+        if name == "bad":
+            raise RemoteError("503")
+
+    class Server(SteppingEngine):
+        def prove(self, loaded: Loaded, cancel: CancelToken) -> Verdict | None:
+            """As for a server without probabilities."""
+            return None
+
+    engine = Server(on_step=step)
+    host = make_host(engine, lambda _: Selection("remote", None, (), "m at https://example.org/v1"))
+    assert isinstance(submit(host, "bad", Priority.QUESTION).exception(WAIT), RemoteError)
+    assert isinstance(host.status.failure, RemoteError)
+    assert host.status.ready is not None
+    assert (host.status.ready.verdict, host.status.ready.is_mock, engine.closed) == (None, False, 0)
+    assert host.name == "m at https://example.org/v1 on remote"
+    submit(host, "good", Priority.QUESTION).result(WAIT)
+    assert host.status.failure is None

@@ -82,17 +82,32 @@ def test_special_tokens_of_every_spelling(special: str) -> None:
     )
 
 
-def test_bos_once() -> None:
-    """The beginning is put in where the tokenizer asks for it, and not twice where the template writes it."""
-    assert show(CHATML, Message("user", "x"), add_bos=True).startswith("⟦<s>⟧⟦<|im_start|>⟧")
+def test_the_beginning_is_the_templates_own() -> None:
+    """As with `apply_chat_template`: the template writes the beginning of a text, or there is none."""
     assert show(PHI3, Message("user", "x"), add_bos=True).startswith("⟦<s>⟧⟦<|user|>⟧")
-    assert show(CHATML, Message("user", "x")).startswith("⟦<|im_start|>⟧")
+    assert show(CHATML, Message("user", "x"), add_bos=True).startswith("⟦<|im_start|>⟧")
 
 
-def test_a_beginning_that_is_no_token_is_left_out() -> None:
-    """A bos_token that the tokenizer does not know adds nothing."""
-    made = Loaded(4_096, 0, "cpu", TOKENIZER, CHATML, {"bos_token": "<none>"}, add_bos=True)
-    assert TOKENIZER.show(render(made, TALK)).startswith("⟦<|im_start|>⟧")
+@pytest.mark.parametrize(
+    ("write", "expected"),
+    [
+        ("m.content", "[ \t a b \n]"),
+        ("m.content | trim", "[a b]"),
+        ("m.content.strip()", "[a b]"),
+        ("m.content.lstrip()", "[a b \n]"),
+        ("m['content'].rstrip()", "[ \t a b]"),
+    ],
+)
+def test_a_template_that_trims_trims_the_message(write: str, expected: str) -> None:
+    """White space around a message goes where the template says so, and stays where it does not."""
+    template = "{% for m in messages %}[{{ " + write + " }}]{% endfor %}"
+    assert show(template, Message("user", " \t a b \n")) == expected
+
+
+def test_an_empty_message_is_empty_to_the_template() -> None:
+    """`if` sees it; one of white space is kept as it is."""
+    template = "{% for m in messages %}{{ m.content or '-' }}|{% endfor %}"
+    assert show(template, Message("user", ""), Message("assistant", " "), Message("user", "x")) == "-| |x|"
 
 
 _HOSTILE = st.lists(
@@ -106,14 +121,14 @@ _HOSTILE = st.lists(
 
 @given(_HOSTILE, _HOSTILE, st.sampled_from([CHATML, PHI3, REFUSES_SYSTEM]))
 def test_user_text_never_becomes_special(system: str, user: str, template: str) -> None:
-    """The special tokens are those of the same talk with harmless texts, and the texts stand there whole."""
+    """The special tokens are those of the same talk with harmless texts, and the texts stand there, trimmed or not."""
     ids = render(loaded(template), (Message("system", system), Message("user", user)))
     harmless = render(loaded(template), TALK)
     special = set(TOKENIZER.ids.values())
     assert [one for one in ids if one in special] == [one for one in harmless if one in special]
     plain = "".join(chr(one) for one in ids if one not in special)
-    assert system in plain
-    assert user in plain
+    assert system.strip() in plain
+    assert user.strip() in plain
 
 
 @pytest.mark.parametrize(

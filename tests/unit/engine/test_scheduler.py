@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, wait
+from dataclasses import dataclass
 from typing import TypeVar
 
 import pytest
@@ -10,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
-from leanvibe_lsp.engine.scheduler import Priority, Scheduler
+from leanvibe_lsp.engine.base import Pause
+from leanvibe_lsp.engine.scheduler import THREAD_NAME, Priority, Scheduler
 from leanvibe_lsp.errors import Busy, Cancelled, DeadlineExceeded, EngineError
+from tests.support.clock import ManualClock
 from tests.support.engines import WAIT
 
 T = TypeVar("T")
@@ -34,7 +37,7 @@ def submit(
     deadline: Deadline | None = None,
 ) -> Future[T]:
     return scheduler.submit(
-        work, priority=priority, cancel=cancel or CancelToken(), deadline=deadline or Deadline.never()
+        lambda _pause: work(), priority=priority, cancel=cancel or CancelToken(), deadline=deadline or Deadline.never()
     )
 
 
@@ -308,3 +311,205 @@ def test_threads_that_submit_and_cancel_at_once(threads: int, each: int) -> None
         worker.join(WAIT)
     _, left = wait(futures, WAIT)
     assert left == set()
+
+
+def submit_pausing(scheduler: Scheduler, work: Callable[[Pause], T], priority: Priority) -> Future[T]:
+    return scheduler.submit(work, priority=priority, cancel=CancelToken(), deadline=Deadline.never())
+
+
+def test_urgent_work_runs_inside_work_that_looks_at_its_pause() -> None:
+    """A review that pauses lets the question and the keystroke through, the most urgent first, and then goes on."""
+    scheduler, order = Scheduler(capacity=8), []
+    inside: list[Future[None]] = []
+
+    def review(pause: Pause) -> str:
+        order.append("review begins")
+        assert not pause.wanted
+        for name, rank in (("background", 4), ("question", 1), ("keystroke", 0), ("review 2", 3)):
+            inside.append(submit(scheduler, lambda name=name: order.append(name), priority=Priority(rank)))
+        assert pause.wanted
+        pause.run()
+        assert not pause.wanted
+        order.append("review ends")
+        return "whole"
+
+    assert submit_pausing(scheduler, review, Priority.REVIEW).result(WAIT) == "whole"
+    wait(inside, WAIT)
+    assert order == ["review begins", "keystroke", "question", "review ends", "review 2", "background"]
+    assert scheduler.close(WAIT)
+
+
+def test_a_nested_failure_does_not_reach_the_paused_work(scheduler: Scheduler) -> None:
+    """What goes wrong in between is the urgent one's own, whatever it raises."""
+    failing: list[Future[None]] = []
+
+    def fail() -> None:
+        raise SystemExit(3)
+
+    def background(pause: Pause) -> str:
+        failing.append(submit(scheduler, fail, priority=Priority.KEYSTROKE))
+        pause.run()
+        return "whole"
+
+    assert submit_pausing(scheduler, background, Priority.BACKGROUND).result(WAIT) == "whole"
+    assert isinstance(failing[0].exception(WAIT), SystemExit)
+
+
+def test_close_cancels_paused_work_too() -> None:
+    """Of a stack, the one that runs and those that are paused hear of it."""
+    scheduler, nested = Scheduler(capacity=4), threading.Event()
+    tokens = [CancelToken(), CancelToken()]
+
+    def hold(_pause: Pause) -> None:
+        pulled = threading.Event()
+        tokens[1].on_cancel(pulled.set)
+        nested.set()
+        assert pulled.wait(WAIT)
+        tokens[1].check()
+
+    def outer(pause: Pause) -> None:
+        scheduler.submit(hold, priority=Priority.KEYSTROKE, cancel=tokens[1], deadline=Deadline.never())
+        pause.run()
+        tokens[0].check()
+
+    future = scheduler.submit(outer, priority=Priority.REVIEW, cancel=tokens[0], deadline=Deadline.never())
+    assert nested.wait(WAIT)
+    assert scheduler.busy
+    assert scheduler.close(WAIT)
+    assert isinstance(future.exception(0), Cancelled)
+    assert [token.reason for token in tokens] == ["shutting down", "shutting down"]
+
+
+def test_given_up_work_is_not_counted() -> None:
+    """A place in the queue that its owner gave up is free again, and `depth` says so."""
+    scheduler = Scheduler(capacity=1)
+    gate = Gate(scheduler)
+    given_up = submit(scheduler, lambda: None)
+    assert scheduler.depth == 1
+    given_up.cancel()
+    assert scheduler.depth == 0
+    kept = submit(scheduler, lambda: "kept")
+    gate.open.set()
+    assert kept.result(WAIT) == "kept"
+    assert scheduler.close(WAIT)
+
+
+def test_a_pulse_is_answered_where_work_looks_at_its_pause(scheduler: Scheduler) -> None:
+    """In the middle of work, without a pause: a sign of life is no reason to stop."""
+    gate, look = Gate(scheduler), threading.Event()
+
+    def work(pause: Pause) -> bool:
+        assert look.wait(WAIT)
+        return pause.wanted
+
+    future = submit_pausing(scheduler, work, Priority.REVIEW)
+    gate.open.set()
+    pulse = scheduler.pulse()
+    look.set()
+    assert future.result(WAIT) is False
+    assert pulse.result(WAIT) is None
+    assert scheduler.depth == 0
+
+
+def test_a_pulse_of_a_stuck_thread_never_ends() -> None:
+    """Nothing answers for a thread that hangs; after the end there is no pulse at all."""
+    scheduler = Scheduler(capacity=2)
+    gate = Gate(scheduler)
+    pulse = scheduler.pulse()
+    assert not pulse.done()
+    gate.open.set()
+    pulse.result(WAIT)
+    assert scheduler.close(WAIT)
+    with pytest.raises(Cancelled):
+        scheduler.pulse()
+
+
+def test_idle_is_called_when_nothing_waits_and_again_when_it_wants() -> None:
+    """It runs on the owner thread after each work, and after the seconds it asked for; a fault in it does no harm."""
+    clock, calls = ManualClock(), []
+    scheduler = Scheduler(capacity=2, clock=clock)
+    assert clock.asleep.acquire(timeout=WAIT)
+    called = threading.Semaphore(0)
+
+    def idle() -> float:
+        calls.append((threading.current_thread().name, clock.now()))
+        called.release()
+        if len(calls) == 2:
+            raise ValueError("odd")
+        return 5.0
+
+    scheduler.when_idle(idle)
+    assert called.acquire(timeout=WAIT)
+    assert clock.asleep.acquire(timeout=WAIT)
+    assert clock.waits[-1] == 5.0
+    clock.advance(5.0)
+    assert called.acquire(timeout=WAIT)
+    assert submit(scheduler, lambda: "alive").result(WAIT) == "alive"
+    assert called.acquire(timeout=WAIT)
+    assert calls[:2] == [(THREAD_NAME, 1_000.0), (THREAD_NAME, 1_005.0)]
+    assert scheduler.close(WAIT)
+
+
+@dataclass
+class Task:
+    """Work of a random tree: what it submits while it runs, and whether it is to be cancelled or to fail."""
+
+    rank: Priority
+    fate: str
+    children: list[Task]
+
+
+_TASKS = st.recursive(
+    st.builds(
+        Task, st.sampled_from(Priority), st.sampled_from(["ends", "fails", "cancelled", "given up"]), st.just([])
+    ),
+    lambda inner: st.builds(Task, st.sampled_from(Priority), st.just("ends"), st.lists(inner, max_size=4)),
+    max_leaves=12,
+)
+
+
+@given(st.lists(_TASKS, max_size=4))
+def test_any_tree_of_pausing_work(tasks: list[Task]) -> None:
+    """Each settles once and runs at most once; only more urgent work runs inside, so the depth is bounded."""
+    scheduler = Scheduler(capacity=256)
+    gate = Gate(scheduler)
+    running: list[Priority] = []
+    deepest, ran, ends = [0], [], []
+    futures: list[Future[None]] = []
+
+    def start(task: Task) -> None:
+        token = CancelToken()
+
+        def work(pause: Pause) -> None:
+            ran.append(id(task))
+            assert not running or task.rank < running[-1]
+            running.append(task.rank)
+            deepest[0] = max(deepest[0], len(running))
+            for child in task.children:
+                start(child)
+            if pause.wanted:
+                pause.run()
+            assert not pause.wanted
+            assert running.pop() is task.rank
+            if task.fate == "fails":
+                raise EngineError("planted")
+
+        future = scheduler.submit(work, priority=task.rank, cancel=token, deadline=Deadline.never())
+        future.add_done_callback(lambda _: ends.append(id(task)))
+        futures.append(future)
+        if task.fate == "cancelled":
+            token.cancel()
+        if task.fate == "given up":
+            future.cancel()
+
+    for task in tasks:
+        start(task)
+    gate.open.set()
+    while len(settled := wait(list(futures), WAIT).done) < len(futures):
+        pass
+    assert scheduler.close(WAIT)
+    assert len(ends) == len(set(ends)) == len(settled)
+    assert len(ran) == len(set(ran))
+    assert deepest[0] <= len(Priority)
+    assert all(isinstance(f.exception(), EngineError | None) for f in settled if not f.cancelled())
+    assert running == []

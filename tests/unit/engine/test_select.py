@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from leanvibe_lsp.config.settings import Settings
+from leanvibe_lsp.config.settings import RemoteSettings, Settings
 from leanvibe_lsp.engine import select as module
 from leanvibe_lsp.engine.models.formats import Format
 from leanvibe_lsp.engine.models.registry import REGISTRY, Located, resolve
@@ -14,6 +14,7 @@ from leanvibe_lsp.engine.select import (
     Machine,
     Selection,
     Step,
+    candidates,
     choose_backend,
     choose_model,
     default_models,
@@ -165,10 +166,11 @@ def test_the_first_default_that_is_here(monkeypatch: pytest.MonkeyPatch, tmp_pat
         return located(name=name)
 
     monkeypatch.setattr(module, "resolve", resolve)
+    monkeypatch.setattr(module, "mlx_obstacle", lambda located, machine: "")
     found, steps = choose_model(None, LINUX, tmp_path)
     assert found.name == "smollm2"
     assert asked == ["phi3-gguf", "smollm2"]
-    assert [(step.candidate, step.chosen) for step in steps] == [
+    assert [(step.candidate, step.chosen) for step in steps[:2]] == [
         ("model phi3-gguf", False),
         ("model smollm2", True),
     ]
@@ -275,10 +277,72 @@ def test_a_file_mlx_cannot_read_goes_to_llama(machine: Machine, expected: str) -
 def test_what_mlx_reads_is_asked_of_the_file(
     architecture: str, kind: int, block: tuple[int, int], expected: str, tmp_path: Path
 ) -> None:
-    """The tensors' types and the architecture decide, and only where MLX would be tried first."""
+    """The tensors' types and the architecture decide, and only where MLX is installed."""
     path = write_gguf(
         tmp_path / "m.gguf", {"general.architecture": architecture}, {"a": (256,)}, kind=kind, block=block
     )
     located = resolve(str(path), cache=tmp_path)
     assert mlx_obstacle(located, Machine("Darwin", "arm64", False, "0.32", None, "1")) == expected
-    assert mlx_obstacle(located, Machine("Linux", "x86_64", False, "0.32", None, "1")) == ""
+    assert mlx_obstacle(located, LINUX) == expected
+    assert mlx_obstacle(located, LINUX_LLAMA) == ""
+
+
+def _here(monkeypatch: pytest.MonkeyPatch, **formats: Format) -> None:
+    def resolve(name: str, *, cache: Path) -> Located:
+        if name not in formats:
+            raise ModelNotFound(f"The model {name} is not downloaded.")
+        return located(formats[name], name)
+
+    monkeypatch.setattr(module, "resolve", resolve)
+    monkeypatch.setattr(module, "mlx_obstacle", lambda located, machine: "")
+
+
+REMOTE = RemoteSettings("https://example.org/v1", "big")
+SERVER = "big at https://example.org/v1 on remote"
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        (Settings(), ["smollm2 on llama.cpp", "smollm2 on mlx"]),
+        (Settings(remote=REMOTE), ["smollm2 on llama.cpp", "smollm2 on mlx", SERVER]),
+        (Settings(engine="mlx", remote=REMOTE), ["smollm2 on mlx"]),
+        (Settings(model="smollm2", remote=REMOTE), ["smollm2 on llama.cpp", "smollm2 on mlx"]),
+        (Settings(engine="mlx", model="smollm2"), ["smollm2 on mlx"]),
+        (Settings(engine="remote", remote=REMOTE), [SERVER]),
+        (Settings(engine="mock", remote=REMOTE), ["mock"]),
+    ],
+)
+def test_the_candidates(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: Settings, names: list[str]) -> None:
+    """Best first, the server last, and nothing past an override; the best is what `select` gives."""
+    _here(monkeypatch, smollm2=Format.GGUF)
+    found = candidates(settings, LINUX, tmp_path)
+    assert [one.name for one in found] == names
+    assert select(settings, LINUX, tmp_path) == found[0]
+    assert all(one.steps and one.steps[-1].chosen for one in found)
+
+
+def test_other_models_come_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Every default that is here, on each backend that runs its format."""
+    _here(monkeypatch, phi3=Format.SAFETENSORS, smollm2=Format.GGUF)
+    machine = Machine("Darwin", "arm64", False, "0.32", None, "2026.1")
+    assert [one.name for one in candidates(Settings(), machine, tmp_path)] == [
+        "phi3 on mlx",
+        "smollm2 on mlx",
+        "smollm2 on llama.cpp",
+    ]
+
+
+def test_a_server_answers_where_there_is_no_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is the only candidate, and its steps say what is missing here."""
+    _here(monkeypatch)
+    (found,) = candidates(Settings(remote=REMOTE), LINUX, tmp_path)
+    assert (found.name, found.is_remote, found.is_mock, found.located) == (SERVER, True, False, None)
+    assert "no usable model" in found.steps[0].reason
+
+
+@pytest.mark.parametrize("settings", [Settings(engine="remote"), Settings(engine="remote", model="x", remote=REMOTE)])
+def test_a_server_by_name_must_be_switched_on(settings: Settings, tmp_path: Path) -> None:
+    """And its model is named with it."""
+    with pytest.raises(UsageError):
+        candidates(settings, LINUX, tmp_path)

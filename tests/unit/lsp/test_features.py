@@ -240,9 +240,11 @@ def test_answer_json_has_every_field() -> None:
             }
         ],
         "omitted": ["imports"],
-        "usage": {"promptTokens": 10, "cachedTokens": 4, "completionTokens": 2},
+        "usage": {"promptTokens": 10, "cachedTokens": 4, "completionTokens": 2, "draftedTokens": 0},
         "timing": {"queuedSeconds": 0.1, "firstTokenSeconds": 0.2, "totalSeconds": 0.3, "tokensPerSecond": 40.0},
         "finishReason": "stop",
+        "fallbacks": [],
+        "remembered": False,
     }
 
 

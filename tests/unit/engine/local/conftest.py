@@ -16,6 +16,12 @@ def tiny_model() -> Any:
     return random_model("llama", CONFIG)
 
 
+@pytest.fixture(scope="session")
+def sliding() -> Any:
+    """A LLaMA of 2 layers, one of which sees eight tokens."""
+    return random_model("llama", CONFIG | {"layer_types": ["full_attention", "sliding_attention"], "sliding_window": 8})
+
+
 @pytest.fixture
 def tiny_engine(tiny_model: Any) -> MlxEngine:
     """A fresh engine over `tiny_model`."""

@@ -1,4 +1,4 @@
-"""What `engine/llama.py` makes of llama.cpp's events. The library itself is run by tests/e2e with a real model."""
+"""What `LlamaEngine` makes of llama.cpp's events. The library itself is run by tests/e2e with a real model."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
-from leanvibe_lsp.engine import llama as module
 from leanvibe_lsp.engine.base import Chunk, Event, FinishReason, GenerationRequest, Prefill
-from leanvibe_lsp.engine.llama import LlamaEngine, _kv_cache_bytes, _parameters_of
+from leanvibe_lsp.engine.llama import LlamaEngine
+from leanvibe_lsp.engine.llama import backend as module
+from leanvibe_lsp.engine.llama.estimate import kv_token_bytes
+from leanvibe_lsp.engine.llama.parameters import completion
 from leanvibe_lsp.engine.mock import CharacterTokenizer
 from leanvibe_lsp.engine.models.gguf import GgufFile
 from leanvibe_lsp.engine.models.tensor import Problem, TensorInfo
@@ -38,15 +40,15 @@ def gguf(**changes: Any) -> GgufFile:
     return GgufFile(3, metadata, {"w": TensorInfo("F32", (2, 2), 0, 16)}, 0, 32)
 
 
-def token(text: str, identity: int, logprob: float = -0.5) -> dict[str, Any]:
+def token(text: str, identity: int, number: int = 1, logprob: float = -0.5) -> dict[str, Any]:
     alternatives = [{"id": identity, "token": text, "logprob": logprob}, {"id": 99, "token": "zz", "logprob": -5.0}]
     entry = {"id": identity, "bytes": list(text.encode()), "logprob": logprob, "top_logprobs": alternatives}
-    return {"choices": [{"logprobs": {"content": [entry]}, "finish_reason": None}]}
+    choice = {"logprobs": {"content": [entry]}, "finish_reason": None}
+    return {"choices": [choice], "timings": {"predicted_n": number}}
 
 
 def end(reason: str, completion: int = 2) -> dict[str, Any]:
-    usage = {"completion_tokens": completion, "prompt_tokens_details": {"cached_tokens": 1}}
-    return {"choices": [{"logprobs": None, "finish_reason": reason}], "usage": usage}
+    return {"choices": [{"logprobs": None, "finish_reason": reason}], "timings": {"predicted_n": completion}}
 
 
 def prefill(done: int) -> dict[str, Any]:
@@ -83,12 +85,14 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> LlamaEngine:
         get_device_info=lambda: [{"type": "GGML_BACKEND_DEVICE_TYPE_CPU"}],
         events=[],
         fails=False,
+        available=1 << 40,
         problems=[],
         made=made,
     )
     monkeypatch.setitem(sys.modules, "xllamacpp", fake)
     monkeypatch.setattr(module, "read_gguf", lambda _: gguf())
     monkeypatch.setattr(module, "check_gguf", lambda _: (fake.problems, []))
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=fake.available))
     files = TokenizerFiles(CharacterTokenizer(), "template", {"eos_token": "</s>"}, True, frozenset({7}))
     monkeypatch.setattr(module, "load_tokenizer", lambda _: files)
     found = LlamaEngine(located())
@@ -143,6 +147,14 @@ def test_weights_that_llama_cpp_refuses(engine: LlamaEngine) -> None:
     assert engine._socket_folder is None
 
 
+def test_too_little_memory(engine: LlamaEngine) -> None:
+    """Where llama.cpp fails and the memory is short, the error gives the numbers and does not blame the file."""
+    engine.fake.fails = True  # type: ignore[attr-defined]
+    engine.fake.available = 0  # type: ignore[attr-defined]
+    with pytest.raises(EngineError, match=r"needs about .* MiB of memory, and 0 MiB are available"):
+        engine.load(CancelToken())
+
+
 def test_tensors_that_do_not_fit_never_reach_llama_cpp(engine: LlamaEngine) -> None:
     """llama.cpp ends the process for some damaged files; what our own check finds is refused before it."""
     engine.fake.problems = [Problem("llama.block_count", "at most 3", "600")]  # type: ignore[attr-defined]
@@ -160,7 +172,7 @@ def test_more_layers_than_llama_cpp_takes(engine: LlamaEngine, monkeypatch: pyte
 
 def test_events_become_chunks(engine: LlamaEngine) -> None:
     """Prefill, tokens and usage arrive in our words; alternatives are cut to what was asked."""
-    finished, heard = play(engine, prefill(2), token("He", 1), token("y", 2), end("stop"))
+    finished, heard = play(engine, prefill(2), token("He", 1), token("y", 2, 2), end("stop"))
     assert heard[0] == Prefill(2, 3, 1)
     chunks = [event for event in heard if isinstance(event, Chunk)]
     assert [chunk.text for chunk in chunks] == ["He", "y"]
@@ -245,9 +257,9 @@ def test_errors_of_the_server(engine: LlamaEngine) -> None:
 
 def test_greedy_and_sampled() -> None:
     """Temperature 0 takes the best token; otherwise temperature is the only sampler."""
-    greedy = _parameters_of(_REQUEST)
+    greedy = completion(_REQUEST)
     assert (greedy["samplers"], greedy["top_k"], greedy["prompt"]) == (["top_k"], 1, [1, 2, 3])
-    warm = _parameters_of(GenerationRequest((1,), max_tokens=1, temperature=0.7, seed=5))
+    warm = completion(GenerationRequest((1,), max_tokens=1, temperature=0.7, seed=5))
     assert (warm["samplers"], warm["temperature"], warm["seed"]) == (["temperature"], 0.7, 5)
 
 
@@ -263,7 +275,7 @@ def test_greedy_and_sampled() -> None:
 )
 def test_metadata_that_says_nothing_of_use(changes: dict[str, Any]) -> None:
     """The cache's size is a figure for a person: odd metadata makes it 0, never an exception."""
-    assert _kv_cache_bytes(gguf(**changes), 10) == 0
+    assert kv_token_bytes(gguf(**changes)) == 0
 
 
 @pytest.mark.parametrize(("length", "window"), [(None, 4_096), ("long", 4_096), (512, 512), (1 << 20, 4_096)])
@@ -271,4 +283,93 @@ def test_the_window(engine: LlamaEngine, monkeypatch: pytest.MonkeyPatch, length
     """The model's own window, at most `engine.window`; that when the file does not say."""
     monkeypatch.setattr(module, "read_gguf", lambda _: gguf(**{"llama.context_length": length}))
     assert engine.load(CancelToken()).window == window
+    engine.close()
+
+
+class Wanted:
+    """A pause that is wanted for the first `times` looks."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+        self.runs = 0
+
+    @property
+    def wanted(self) -> bool:
+        """One look less."""
+        self.times -= 1
+        return self.times >= 0
+
+    def run(self) -> None:
+        """Count."""
+        self.runs += 1
+
+
+def paused(
+    engine: Any, *rounds: list[dict[str, Any]], request: GenerationRequest = _REQUEST
+) -> tuple[Any, Wanted, list[Any]]:
+    """Each round is what the server says to one request; the answer, the pause, and what the server was asked."""
+    engine.load(CancelToken())
+    server, asked, left = engine.fake.made[-1], [], list(rounds)
+
+    def handle(parameters: dict[str, Any], callback: Callable[[dict[str, Any]], bool]) -> None:
+        asked.append(parameters)
+        for event in left.pop(0):
+            if callback(event):
+                return
+
+    server.handle_completions = handle
+    pause = Wanted(1)
+    return engine.generate(request, lambda _: None, CancelToken(), Deadline.never(), pause), pause, asked
+
+
+def test_a_paused_answer_goes_on_after_its_last_token(engine: LlamaEngine) -> None:
+    """After a pause llama.cpp is asked for the rest, on the same slot, and the answer and its counts are whole."""
+    finished, pause, asked = paused(
+        engine, [prefill(0), token("He", 8)], [prefill(0), token("y", 9), token("!", 5, 2), end("stop", 2)]
+    )
+    assert (finished.text, finished.usage.completion_tokens, pause.runs) == ("Hey!", 3, 1)
+    assert [one["prompt"] for one in asked] == [[1, 2, 3], [1, 2, 3, 8]]
+    assert [one["n_predict"] for one in asked] == [8, 7]
+    assert asked[0]["id_slot"] == asked[1]["id_slot"]
+
+
+def test_a_pause_among_the_prompt_waits_for_progress(engine: LlamaEngine) -> None:
+    """A prompt is not left before a chunk of it was computed, nor when all of it is: it would never come to an end."""
+    finished, pause, asked = paused(
+        engine, [prefill(1), prefill(2)], [prefill(2), prefill(3), token("a", 1), end("length", 1)]
+    )
+    assert (finished.text, pause.runs, len(asked)) == ("a", 1, 2)
+    finished, pause, asked = paused(engine, [prefill(1), prefill(3), token("a", 1)], [end("length", 0)])
+    assert (len(asked), asked[1]["prompt"]) == (2, [1, 2, 3, 1])
+
+
+def test_no_pause_where_the_ids_are_not_known(engine: LlamaEngine) -> None:
+    """A character of several tokens comes with the last id only: such an answer goes on without a pause."""
+    finished, pause, asked = paused(engine, [token("é", 8, 2), token("a", 9, 3), end("stop", 3)])
+    assert (finished.text, finished.usage.completion_tokens, pause.runs, len(asked)) == ("éa", 3, 0, 1)
+
+
+def test_no_pause_at_the_end(engine: LlamaEngine) -> None:
+    """After a special token or the last one allowed, the end is waited for."""
+    finished, pause, _ = paused(engine, [token("", 7), end("stop", 1)])
+    assert (finished.text, pause.runs) == ("", 0)
+    one = GenerationRequest((1, 2, 3), max_tokens=1)
+    assert paused(engine, [token("a", 1), end("length", 1)], request=one)[1].runs == 0
+
+
+def test_closing_ends_what_runs(engine: LlamaEngine) -> None:
+    """An engine that is closed under a generation ends it as cancelled."""
+    with pytest.raises(Cancelled, match="closing"):
+        play(engine, token("a", 1), token("b", 2, 2), end("stop"), sink=lambda _: engine.close())
+    with pytest.raises(EngineError, match="not loaded"):
+        engine.generate(_REQUEST, lambda _: None, CancelToken(), Deadline.never())
+
+
+def test_what_may_be_resumed_is_counted(engine: LlamaEngine) -> None:
+    """`cache_bytes` is what the slots hold; `warm` computes a prompt and keeps it."""
+    engine.load(CancelToken())
+    assert engine.cache_bytes == 0
+    engine.fake.events = [prefill(3), token("a", 1), end("length", 1)]  # type: ignore[attr-defined]
+    engine.warm((1, 2, 3), CancelToken())
+    assert engine.cache_bytes == 3 * kv_token_bytes(gguf())
     engine.close()

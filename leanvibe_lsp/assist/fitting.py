@@ -1,0 +1,90 @@
+"""Code, earlier turns and the question, fitted into a model's window. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from leanvibe_lsp.assist.answer import AskRequest, Turn
+from leanvibe_lsp.assist.prompt import messages, newest_turns
+from leanvibe_lsp.config.limits import limit
+from leanvibe_lsp.documents.context import Packed, pack
+from leanvibe_lsp.engine.base import Loaded, Message
+from leanvibe_lsp.engine.prompts import count_tokens, prompt_length, render
+from leanvibe_lsp.errors import ContextTooLarge
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What goes to the model, and what was packed into it and left out."""
+
+    ids: tuple[int, ...]
+    messages: tuple[Message, ...]
+    max_tokens: int
+    packed: Packed
+    omitted: tuple[str, ...]
+
+
+def build_prompt(request: AskRequest, loaded: Loaded) -> Prompt:
+    """Pack code, history and question into the window.
+
+    Pure. Raises ContextTooLarge when the question alone does not fit.
+    """
+
+    def count(text: str) -> int:
+        return count_tokens(loaded, text)
+
+    max_tokens = min(request.max_tokens or limit("answer.tokens"), loaded.window // 2)
+    room = loaded.window - max_tokens
+    asked = messages(request.question, (), ())
+    bare = prompt_length(loaded, asked, render(loaded, asked))
+    if bare > room:
+        raise ContextTooLarge(
+            f"The question takes {bare} tokens; the model's window of {loaded.window} leaves {room} "
+            f"beside an answer of {max_tokens}.",
+            next_step="Ask a shorter question, or for a shorter answer.",
+        )
+    history, bare = _remember(loaded, request, bare, room, count)
+    forgotten = len(request.history) - len(history)
+    places = [(place.snapshot, place.span) for place in request.places]
+    budget = min(limit("context.tokens"), room - bare)
+    packed, conversation, ids = _fit(
+        loaded, request.question, history, lambda size: pack(places, size, count), budget, room
+    )
+    omitted = packed.omitted + ((f"{forgotten} earlier messages",) if forgotten else ())
+    return Prompt(ids, conversation, max_tokens, packed, omitted)
+
+
+def _remember(
+    loaded: Loaded, request: AskRequest, bare: int, room: int, count: Callable[[str], int]
+) -> tuple[tuple[Turn, ...], int]:
+    """The newest turns that fit beside the question, and the length of the prompt with them and no code yet."""
+    budget = min(limit("history.tokens"), room // 4, room - bare)
+    history, _ = newest_turns(request.history, budget, count)
+    while history:
+        asked = messages(request.question, (), history)
+        length = prompt_length(loaded, asked, render(loaded, asked))
+        if length <= room:
+            return history, length
+        # The words around the turns made it too long: forget the oldest one, and an answer that then stands first.
+        history, _ = newest_turns(history[1:], budget, count)
+    return (), bare
+
+
+def _fit(
+    loaded: Loaded,
+    question: str,
+    history: Sequence[Turn],
+    packer: Callable[[int], Packed],
+    budget: int,
+    room: int,
+) -> tuple[Packed, tuple[Message, ...], tuple[int, ...]]:
+    """Pack, and pack less while the words around the blocks make the whole too long: tokens do not add up exactly."""
+    while True:
+        packed = packer(max(0, budget))
+        conversation = messages(question, packed.blocks, history)
+        ids = render(loaded, conversation)
+        length = prompt_length(loaded, conversation, ids)
+        if length <= room or not packed.blocks:
+            return packed, tuple(conversation), ids
+        budget = min(budget, packed.tokens) - max(1, length - room)

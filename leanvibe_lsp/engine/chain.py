@@ -1,0 +1,129 @@
+"""When an engine fails, the next one answers: an ordered chain of hosts, made only as they are needed.
+
+On failure, not on doubt. The first host chooses when it loads, so a model that was pulled meanwhile is found; the
+others are made of the candidates that came behind it. An engine that failed is freed by its host before the next one
+loads, and is left alone for a while: not every request pays for it again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from leanvibe_lsp.config.limits import limit
+from leanvibe_lsp.core.clock import Clock
+from leanvibe_lsp.engine.circuit import Failure, may_fall_back
+from leanvibe_lsp.engine.host import EngineHost
+from leanvibe_lsp.engine.select import Selection, Step
+
+__all__ = ["EngineChain", "may_fall_back"]
+
+# Gives a selection, on the engine's thread. Raises ModelError, BackendError, UsageError.
+Choose = Callable[[], Selection]
+# A host for what `choose` gives; the text is its name until it has loaded.
+MakeHost = Callable[[Choose, str], EngineHost]
+
+
+class EngineChain:
+    """The hosts by rank. May be used from any thread."""
+
+    def __init__(
+        self, candidates: Callable[[], tuple[Selection, ...]], make: MakeHost, *, clock: Clock | None = None
+    ) -> None:
+        self._candidates = candidates
+        self._make = make
+        self._clock = clock or Clock()
+        self._lock = threading.Lock()
+        self._found: tuple[Selection, ...] = ()
+        self._failures: dict[EngineHost, Failure] = {}
+        self._others: dict[str, EngineHost] = {}  # by the name of their selection
+        self._closed = False
+        self._head = make(self._choose, "the model")
+
+    def first(self) -> EngineHost:
+        """The best host that did not fail a moment ago; the best of all when each of them did."""
+        with self._lock:
+            ranked = self._ranked()
+            return next((host for host in ranked if not self._remaining(host)), self._head)
+
+    def after(self, host: EngineHost) -> EngineHost | None:
+        """The next host, after `host` failed; None when there is none that may be tried. `host` is left alone now."""
+        error = host.status.failure
+        with self._lock:
+            self._failures[host] = Failure(self._clock.now(), str(error) if error is not None else "it failed")
+            for selection in self._behind(host):
+                following = self._others.get(selection.name) or self._add(selection)
+                if following is None:
+                    return None
+                if not self._remaining(following):
+                    return following
+            return None
+
+    def hosts(self) -> tuple[EngineHost, ...]:
+        """Those made so far, best first."""
+        with self._lock:
+            return self._ranked()
+
+    def steps(self, candidates: tuple[Selection, ...]) -> tuple[Step, ...]:
+        """Who answers, who would answer in its place, and why; of `candidates` where nothing was chosen yet."""
+        with self._lock:
+            found = self._found or candidates
+            hosts = [self._head, *(self._others.get(selection.name) for selection in found[1:])]
+            waits = [self._remaining(host) if host is not None else 0.0 for host in hosts]
+            failures = [self._failures.get(host) if host is not None else None for host in hosts]
+        first = next((number for number, wait in enumerate(waits) if not wait), 0)
+        steps: list[Step] = []
+        for number, (selection, host, wait, failure) in enumerate(zip(found, hosts, waits, failures, strict=False)):
+            if failure is not None and host is not None and host.status.ready is None:
+                again = f"in {wait:.0f} s" if wait else "with the next question"
+                reason = f"it failed, and is tried again {again}: {failure.reason}"
+            else:
+                reason = "it answers" if number == first else f"it answers when {found[first].name} fails"
+            steps.append(Step(selection.name, number == first, reason))
+        return tuple(steps)
+
+    def held_by_others(self, host: EngineHost) -> int:
+        """Bytes of the models of all hosts but this one."""
+        ready = (other.status.ready for other in self.hosts() if other is not host)
+        return sum(one.loaded.memory_bytes for one in ready if one is not None)
+
+    def close(self, timeout: float) -> bool:
+        """Close every host; True when all ended within `timeout` seconds. Idempotent."""
+        with self._lock:
+            self._closed = True
+            hosts = self._ranked()
+        until = self._clock.now() + timeout
+        for host in hosts:
+            host.close(0)  # all are told before any is waited for
+        ended = [host.close(max(0.0, until - self._clock.now())) for host in hosts]
+        return all(ended)
+
+    def _choose(self) -> Selection:
+        """The head's choice, made anew each time it loads."""
+        found = self._candidates()
+        with self._lock:
+            self._found = found
+        return found[0]
+
+    def _ranked(self) -> tuple[EngineHost, ...]:
+        rank = {selection.name: number for number, selection in enumerate(self._found)}
+        names = sorted(self._others, key=lambda name: rank.get(name, len(rank)))
+        return (self._head, *(self._others[name] for name in names))
+
+    def _behind(self, host: EngineHost) -> tuple[Selection, ...]:
+        """The candidates behind a host's; nothing behind one that is no candidate any more."""
+        if host is self._head:
+            return self._found[1:]
+        place = next((i for i, s in enumerate(self._found) if self._others.get(s.name) is host), len(self._found))
+        return self._found[place + 1 :]
+
+    def _add(self, selection: Selection) -> EngineHost | None:
+        if self._closed:
+            return None
+        host = self._make(lambda: selection, selection.name)
+        self._others[selection.name] = host
+        return host
+
+    def _remaining(self, host: EngineHost) -> float:
+        failure = self._failures.get(host)
+        return failure.remaining(self._clock.now(), limit("engine.cooldown_seconds")) if failure is not None else 0.0

@@ -1,0 +1,151 @@
+"""What may leave this machine: globs, secrets, and all the ways to write a path."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leanvibe_lsp.config.settings import RemoteSettings
+from leanvibe_lsp.engine.base import Source
+from leanvibe_lsp.engine.remote.engine import check_sources
+from leanvibe_lsp.engine.remote.policy import covers, paths_of, refusal
+from leanvibe_lsp.errors import Withheld
+
+SECRETS = [
+    *(".env", ".env.local", "prod.env", "server.PEM", "a.key", "id_rsa", "id_rsa.old", "ID_ED25519", "credentials"),
+    *(".netrc", ".npmrc", ".pypirc", "vault.kdbx", ".git-credentials", "terraform.tfstate", ".bash_history"),
+    *("server.key~", "server.key.bak", ".server.key.swp", "#server.key#", ".#server.key", "secrets.yaml"),
+    *(".env.", ".env ", "a.pem::$DATA"),
+]
+FOLDERS = [".ssh", ".aws", ".GnuPG", ".kube"]
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("file:///home/a/b.py", "/home/a/b.py"),
+        ("file:///home/a%2F%2Eenv", "/home/a/.env"),
+        ("file:///c%3A/x/.env", "c:/x/.env"),
+        ("file:///C:/x/.env", "C:/x/.env"),
+        ("file://server/share/.env", "//server/share/.env"),
+        ("FILE:///a/.env", "/a/.env"),
+        ("untitled:Untitled-1", "Untitled-1"),
+        ("git:/a/.env?ref=1", "/a/.env"),
+        ("vscode-remote://ssh/a/.env", "/a/.env"),
+        ("C:\\x\\.env", "C:/x/.env"),
+        ("file:///a/b?c.py", "/a/b?c.py"),
+    ],
+)
+def test_a_uri_is_a_path(uri: str, path: str) -> None:
+    """Of any scheme, percent-encoded or not."""
+    assert paths_of(uri)[0] == path
+
+
+@pytest.mark.parametrize(
+    ("glob", "path", "fits"),
+    [
+        ("**", "/a/b", True),
+        ("*.py", "/a/b/c.py", True),
+        ("*.py", "/a/b/c.PY", True),
+        ("*.py", "/a/c.pyc", False),
+        ("src/*.py", "/w/src/a.py", True),
+        ("src/*.py", "/w/src/b/a.py", False),
+        ("src/**/*.py", "/w/src/b/c/a.py", True),
+        ("src/**/*.py", "/w/src/a.py", True),
+        ("secret", "/w/secret/deep/a.py", True),
+        ("secret/", "/w/secret/a.py", True),
+        ("/w/src/**", "/w/src/a.py", True),
+        ("/w/src/**", "/x/w/src/a.py", False),
+        ("/w/src/**", "/w/src/../other/a.py", False),
+        ("C:\\w\\**", "c:/w/a.py", True),
+        ("a?c", "/abc", True),
+        ("a?c", "/a/c", False),
+        ("[ab].py", "/a.py", True),
+        ("é.py", "/e\u0301.py", True),
+    ],
+)
+def test_globs(glob: str, path: str, fits: bool) -> None:
+    """As people who know .gitignore read them."""
+    assert covers(glob, path) is fits
+
+
+_NAME = st.text(st.characters(exclude_characters="/\\\0%?#:", exclude_categories=["Cs"]), min_size=1, max_size=8)
+
+
+@given(st.lists(_NAME, max_size=4), st.sampled_from(SECRETS), st.lists(st.booleans(), min_size=80, max_size=80))
+def test_a_secret_is_refused_in_every_spelling(folders: list[str], name: str, coins: list[bool]) -> None:
+    """Wherever it lies, whatever its case, however its URI is encoded, whatever was allowed."""
+    path = "/" + "/".join([*folders, name])
+    cased = "".join(one.upper() if coin else one.lower() for one, coin in zip(path, coins, strict=False))
+    encoded = "".join(
+        f"%{byte:02X}" if coin or byte > 127 or byte in b"#?" else chr(byte)
+        for byte, coin in zip(cased.encode(), [*coins[1:], *coins, *coins], strict=False)
+    )
+    for text in (path, cased):
+        assert refusal([text], ["**", text], []) is not None
+    for uri in (
+        f"file://{encoded}",
+        f"file:///C:{encoded}",
+        f"untitled:{encoded}",
+        f"x:/{encoded}",
+        f"git:{encoded}?y",
+    ):
+        assert any(refusal([one], ["**"], []) for one in paths_of(uri))
+
+
+@given(st.sampled_from(FOLDERS), _NAME.filter(lambda name: name != ".."))
+def test_what_lies_in_a_secret_folder_is_refused(folder: str, name: str) -> None:
+    """Keys have names of their own there."""
+    assert refusal([f"/home/a/{folder}/{name}"], ["**"], []) is not None
+
+
+@given(st.lists(_NAME, min_size=1, max_size=5), st.lists(st.sampled_from(["*", "**", "a", "?"]), max_size=3))
+def test_what_is_denied_is_refused_whatever_is_allowed(parts: list[str], more: list[str]) -> None:
+    """`deny` wins; a path's own name denies it, and so does each of its folders."""
+    path = "/" + "/".join(parts)
+    for size in range(1, len(parts) + 1):
+        glob = "".join(f"[{one}]" if one in "*?[" else one for one in "/" + "/".join(parts[:size]))
+        if "." in parts or ".." in parts:
+            continue
+        assert refusal([path], ["**", *more], [glob]) is not None
+
+
+@given(_NAME)
+def test_what_is_not_allowed_is_refused(name: str) -> None:
+    """An empty list allows nothing; each of a file's paths must be allowed."""
+    assert refusal([f"/w/{name}"], [], []) is not None
+    assert refusal([f"/w/{name}.py", f"/elsewhere/{name}.py"], ["/w/**"], []) is not None
+
+
+@pytest.mark.parametrize("name", ["a.py", "environment.py", "keyboard.ts", "credentials.py", "monkey.md", "README"])
+def test_ordinary_files_are_allowed(name: str) -> None:
+    """A name that only reminds of a secret is none."""
+    assert refusal([f"/home/me/work/{name}"], ["**"], []) is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right of their own on Windows")
+def test_a_link_is_judged_by_where_it_leads(tmp_path: Path) -> None:
+    """An innocent name for a secret, and an allowed name for a file outside."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / ".env").write_text("x")
+    (tmp_path / "out.py").write_text("x")
+    (tmp_path / "in" / "notes.txt").symlink_to(tmp_path / ".env")
+    (tmp_path / "in" / "out.py").symlink_to(tmp_path / "out.py")
+    everything = RemoteSettings("http://localhost")
+    inside = RemoteSettings("http://localhost", allow=(f"{tmp_path.resolve()}/in/**",))
+    with pytest.raises(Withheld, match=r"notes\.txt may not leave this machine: files like '\.env\*'"):
+        check_sources([Source((tmp_path / "in" / "notes.txt").as_uri(), 0, 1)], everything)
+    with pytest.raises(Withheld, match="nothing in allow"):
+        check_sources([Source((tmp_path / "in" / "out.py").as_uri(), 0, 1)], inside)
+    check_sources([Source((tmp_path / "in" / "out.py").as_uri(), 0, 1)], everything)
+    check_sources([Source("untitled:Untitled-1", 0, 1)], everything)
+
+
+def test_a_query_hides_nothing() -> None:
+    """`.env` behind a question mark is still `.env`."""
+    with pytest.raises(Withheld):
+        check_sources([Source("file:///a/.env?x=.py", 0, 1)], RemoteSettings("http://localhost"))
