@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import statistics
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -25,7 +27,9 @@ from leanvibe_lsp.errors import Cancelled, Incomplete
 pytestmark = pytest.mark.real_model
 
 CODE = "def fibonacci(n):\n"
-LONG = "x = 1  # a line\n" * 60 + CODE
+# Its next tokens are clear. llama.cpp rounds activations to 8 bits: where two are nearly tied, how a prompt was cut and
+# what else is in the cache may turn the balance.
+LONG = "".join(f"item {number}\n" for number in range(1, 90))
 
 
 class Llama:
@@ -68,6 +72,20 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Llama]:
     found.engine.close()
 
 
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Callable[[], Llama]]:
+    """Makes engines that hold nothing yet."""
+    made: list[Llama] = []
+
+    def make() -> Llama:
+        made.append(Llama(LlamaEngine(resolve("smollm2", cache=tmp_path))))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.engine.close()
+
+
 class EveryLook:
     """Wanted at every look up to `times`; then urgent work is asked of the same engine."""
 
@@ -86,7 +104,7 @@ class EveryLook:
         self.urgent()
 
 
-def ids(events: list[Event]) -> list[int]:
+def ids(events: list[Event]) -> list[int | None]:
     return [event.token_id for event in events if isinstance(event, Chunk)]
 
 
@@ -123,19 +141,23 @@ def test_an_answer_is_one_of_the_choices(llama: Llama, choices: tuple[str, ...])
     assert finished.text in choices
 
 
+# SmolLM2 has no token for some control characters, nor for what is beyond this plane and no emoji.
+TEXT = st.text(st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs", "Cc"]), min_size=1, max_size=6)
+
+
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.lists(
-        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=6),
-        min_size=1,
-        max_size=5,
-    )
-)
+@given(st.lists(TEXT, min_size=1, max_size=5))
 def test_any_choices(llama: Llama, choices: list[str]) -> None:
     """Any texts may be the choices; one of them comes out, as it is."""
-    structure = Structure.of_choices(choices)
-    finished, _ = llama.ask(llama.request("Answer:", 64, structure=structure))
+    finished, _ = llama.ask(llama.request("Answer:", 64, structure=Structure.of_choices(choices)))
     assert finished.text in choices
+
+
+def test_a_choice_the_model_cannot_say(llama: Llama) -> None:
+    """No token stands for it: an error, where llama.cpp's own grammars would end the process."""
+    with pytest.raises(Incomplete):
+        llama.ask(llama.request("Answer:", 8, structure=Structure.of_choices(["\x04"])))
+    assert llama.ask(llama.request(CODE, 4))[0].usage.completion_tokens == 4
 
 
 def test_a_structure_that_was_cut_is_an_error(llama: Llama) -> None:
@@ -159,17 +181,17 @@ def test_probabilities_are_the_models_own(llama: Llama) -> None:
 
 
 @pytest.mark.parametrize("text", [CODE, LONG])
-def test_a_paused_answer_is_the_same(llama: Llama, text: str) -> None:
+def test_a_paused_answer_is_the_same(fresh: Callable[[], Llama], text: str) -> None:
     """With other work in between, at prompt chunks and at tokens, every token is that of an answer without pauses."""
-    between = llama.request("What is the capital of France?", 3)
-    pause = EveryLook(9, lambda: llama.ask(between))
-    request = llama.request(text, 24)
+    plain = fresh()
+    request = plain.request(text, 24)
+    whole, expected = plain.ask(request)
+    llama = fresh()
+    pause = EveryLook(9, lambda: llama.ask(llama.request("What is the capital of France?", 3)))
     finished, events = llama.ask(request, pause)
-    plain, expected = llama.ask(request)
     assert pause.times == 0
     assert ids(events) == ids(expected)
-    assert finished.text == plain.text
-    assert finished.usage.completion_tokens == 24
+    assert (finished.text, finished.usage) == (whole.text, whole.usage)
 
 
 def test_a_pause_loses_no_prompt(llama: Llama) -> None:
@@ -194,9 +216,12 @@ def test_jobs_of_a_batch(llama: Llama) -> None:
     jobs = [job(llama.request(f"Once upon a time there was a {who}", 12)) for who in ("dog", "cat", "king", "bee")]
     choice = job(llama.request("Answer:", 12, structure=Structure.of_choices(["yes", "no"])))
     dropped = job(llama.request("Once upon a time", 4_000))
-    jobs[1].cancel.on_cancel(lambda: None)
-    asked = llama.request("What is the capital of Italy?", 3)
-    pause = EveryLook(1, lambda: (dropped.cancel.cancel("enough"), llama.ask(asked)))
+
+    def urgent() -> None:
+        dropped.cancel.cancel("enough")
+        llama.ask(llama.request("What is the capital of Italy?", 3))
+
+    pause = EveryLook(1, urgent)
     llama.batch([*jobs, choice, dropped], pause)
     assert [one.future.result(0).usage.completion_tokens for one in jobs] == [12] * 4
     assert choice.future.result(0).text in ("yes", "no")
@@ -212,6 +237,31 @@ def test_a_prompt_is_reused_across_slots(llama: Llama) -> None:
     again, _ = llama.ask(llama.request(LONG + "    return", 2))
     assert again.usage.cached_tokens >= first.usage.prompt_tokens - 1
     assert llama.engine.cache_bytes > 0
+
+
+def test_closing_under_a_generation(fresh: Callable[[], Llama]) -> None:
+    """What runs ends as cancelled at its next token, nothing hangs, and a second close does nothing."""
+    llama = fresh()
+    with pytest.raises(Cancelled):
+        llama.engine.generate(
+            llama.request(CODE, 1_000), lambda _: llama.engine.close(), CancelToken(), Deadline.never()
+        )
+    llama.engine.close()
+
+
+@pytest.mark.performance
+def test_lanes_are_faster_than_a_queue(llama: Llama) -> None:
+    """Four answers at once take less time than one after the other: the median of three tries, in turn."""
+    requests = [llama.request(f"Once upon a time there was a {who}", 48) for who in ("dog", "cat", "king", "bee")]
+    ratios = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        for request in requests:
+            llama.ask(request)
+        between = time.perf_counter()
+        llama.batch([job(request) for request in requests])
+        ratios.append((between - begin) / (time.perf_counter() - between))
+    assert statistics.median(ratios) > 1.0, ratios
 
 
 HOSTILE = """

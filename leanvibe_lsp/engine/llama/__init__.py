@@ -7,6 +7,8 @@ go in as token ids: llama.cpp's own tokenizer and templates are not used.
 Its drafting from the prompt stays off: with it, tokens that were guessed and confirmed come without a log-probability.
 """
 
+from __future__ import annotations
+
 from leanvibe_lsp.engine.llama.backend import LlamaEngine
 
 __all__ = ["LlamaEngine"]

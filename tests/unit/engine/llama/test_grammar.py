@@ -16,18 +16,15 @@ def schema(value: object) -> Structure:
 
 def test_choices_hold_nothing_but_numbers() -> None:
     """No character of a choice can be an operator of the grammar."""
-    grammar = grammar_of(Structure.of_choices(['" | root', "é\n\\"]))
-    assert grammar == (
-        r'root ::= "\U00000022\U00000020\U0000007C\U00000020\U00000072\U0000006F\U0000006F\U00000074"'
-        r' | "\U000000E9\U0000000A\U0000005C"'
-    )
+    header, start = grammar_of(Structure.of_choices(['"|/', "é\n\\"])).split("\n")
+    assert header == "%llguidance {}"
+    assert start == r"start: /\x{22}\x{7c}\x{2f}|\x{e9}\x{a}\x{5c}/"
 
 
-@pytest.mark.parametrize("choice", ["a\0b", "\ud800"])
-def test_choices_that_are_no_text(choice: str) -> None:
-    """A zero character and half a surrogate pair are refused."""
-    with pytest.raises(UsageError, match="no text can hold"):
-        grammar_of(Structure.of_choices(["fine", choice]))
+def test_choices_that_are_no_text() -> None:
+    """Half a surrogate pair is refused."""
+    with pytest.raises(UsageError, match="cannot be held"):
+        grammar_of(Structure.of_choices(["fine", "\ud800"]))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +72,7 @@ def test_nesting_without_end() -> None:
 def test_a_build_without_llguidance(monkeypatch: pytest.MonkeyPatch) -> None:
     """A build that would turn the schema into something weaker is an error that says so."""
     monkeypatch.setattr("xllamacpp.json_schema_to_grammar", lambda _: 'root ::= "null"')
-    with pytest.raises(BackendError, match="JSON schema"):
+    with pytest.raises(BackendError, match="cannot hold"):
         grammar_of(schema({"type": "null"}))
 
 
