@@ -6,7 +6,7 @@ import pytest
 
 from leanvibe_lsp.core.cancel import CancelToken
 from leanvibe_lsp.engine.base import Loaded
-from leanvibe_lsp.engine.llama_score import token_logprobs
+from leanvibe_lsp.engine.llama.score import token_logprobs
 from leanvibe_lsp.engine.mock import CharacterTokenizer
 from leanvibe_lsp.engine.models.perplexity import TEXT, Standing, measure, perplexity_of
 from leanvibe_lsp.errors import EngineError
