@@ -25,8 +25,8 @@ from leanvibe_lsp.engine.llama.grammar import grammar_of
 from leanvibe_lsp.engine.llama.lanes import Lanes
 from leanvibe_lsp.engine.llama.parameters import completion, server_parameters, slot_count
 from leanvibe_lsp.engine.llama.run import Run
-from leanvibe_lsp.engine.llama.slots import Slots
 from leanvibe_lsp.engine.llama.score import token_logprobs
+from leanvibe_lsp.engine.llama.slots import Slots
 from leanvibe_lsp.engine.models.gguf import GgufFile, read_gguf
 from leanvibe_lsp.engine.models.registry import Located
 from leanvibe_lsp.engine.models.shapes_gguf import check_gguf
