@@ -14,6 +14,7 @@ LeanVibeError
 │   ├── Cancelled             somebody asked it to stop
 │   ├── DeadlineExceeded      its time was up
 │   ├── Incomplete            a structured answer was cut before it was whole
+│   ├── ModelChanged          the prompt was written for a model that is not there any more
 │   └── RemoteError           a server did not answer as it should
 ├── Withheld                what was asked may not leave this machine
 └── ContextTooLarge         the question alone does not fit the model's window
@@ -105,6 +106,12 @@ class DeadlineExceeded(EngineError):
 
 class Incomplete(EngineError):
     """A structured answer ended before it was whole; half a document is never given."""
+
+
+class ModelChanged(EngineError):
+    """The prompt was written for a model that is not loaded any more; no other model is given it."""
+
+    retryable = True
 
 
 class RemoteError(EngineError):

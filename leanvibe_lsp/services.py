@@ -13,10 +13,12 @@ from leanvibe_lsp.config.settings import Settings
 from leanvibe_lsp.core.cancel import CancelToken
 from leanvibe_lsp.engine.chain import Choose, EngineChain
 from leanvibe_lsp.engine.host import EngineHost
-from leanvibe_lsp.engine.memory import current_budget, estimate, refuse_too_large
+from leanvibe_lsp.engine.ledger import Ledger
+from leanvibe_lsp.engine.memory import estimate
 from leanvibe_lsp.engine.models.cache import models_dir
 from leanvibe_lsp.engine.scheduler import Scheduler
 from leanvibe_lsp.engine.select import Selection, candidates, probe_machine
+from leanvibe_lsp.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from leanvibe_lsp.engine.local.convert import Conversion, Recipe, WriteProgress
     from leanvibe_lsp.engine.models.perplexity import Proof, ScoringEngine
     from leanvibe_lsp.engine.models.registry import Located
+
+
+_LEDGER = Ledger()  # of the whole process: a server's clients may have services of their own
 
 
 class Services:
@@ -42,7 +47,7 @@ class Services:
     @property
     def host(self) -> EngineHost:
         """The engine that answers now."""
-        return self.chain.first()
+        return self.chain.first()[0]
 
     async def ask(self, request: AskRequest, sink: AskSink, cancel: CancelToken) -> Answer:
         """See `assist.ask.ask`."""
@@ -76,10 +81,19 @@ def create(settings: Settings) -> Services:
 
     def make(choose: Choose, name: str) -> EngineHost:
         def plan(cancel: CancelToken) -> Selection:
-            return _checked(choose(), chain.held_by_others(host), cancel)
+            selection = choose(cancel)
+            if selection.located is None:
+                return selection
+            needed = estimate(selection, probe_machine())
+            try:
+                _LEDGER.reserve(host, selection.name, needed)
+            except ModelError:
+                chain.free_behind(host, cancel)
+                _LEDGER.reserve(host, selection.name, needed)
+            return replace(selection, located=_proven(selection.located, cancel))
 
         scheduler = Scheduler(capacity=limit("engine.queue"))
-        host = EngineHost(plan, build, scheduler, name=name, prefix=stable_prefix)
+        host = EngineHost(plan, build, scheduler, name=name, prefix=stable_prefix, ledger=_LEDGER)
         return host
 
     chain = EngineChain(lambda: candidates(settings, probe_machine(), models_dir()), make)
@@ -153,15 +167,8 @@ def stable_prefix(loaded: Loaded) -> tuple[int, ...]:
     return tuple(token for token, _ in common)
 
 
-def _checked(selection: Selection, held: int, cancel: CancelToken) -> Selection:
-    """Prove that a known model's file is that model's, and that it fits beside the `held` bytes of other models."""
-    if selection.located is None:
-        return selection
-    refuse_too_large(selection.name, estimate(selection, probe_machine()), current_budget(held))
-    return replace(selection, located=_proven(selection.located, cancel))
-
-
 def _proven(located: Located, cancel: CancelToken) -> Located:
+    """Raises ModelDamaged for a known model's file that is not that model's."""
     from leanvibe_lsp.engine.models.digest import check_digest
 
     return replace(located, digest=check_digest(located, stamps=models_dir() / "digests.json", cancel=cancel))

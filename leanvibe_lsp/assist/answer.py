@@ -8,16 +8,17 @@ from typing import Literal
 
 from leanvibe_lsp.core.text import Span
 from leanvibe_lsp.documents.snapshot import Snapshot
-from leanvibe_lsp.engine.base import FinishReason, Usage
+from leanvibe_lsp.engine.base import FinishReason, Source, Usage
 from leanvibe_lsp.engine.structured import Structure
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One earlier message of the conversation."""
+    """One earlier message of the conversation. `sources`: what files it quotes; None when that is not known."""
 
     role: Literal["user", "assistant"]
     content: str
+    sources: tuple[Source, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

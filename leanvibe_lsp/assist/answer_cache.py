@@ -117,7 +117,22 @@ class AnswerCache:
         return CacheStatus(self.path, *(found or (0, 0)))
 
     def clear(self) -> None:
-        """Forget everything: the files are removed. Raises OSError."""
+        """Forget everything, while others may use it: no text stays in the file. Raises OSError."""
+        if not self.path.exists():
+            return
+        try:
+            with closing(self._connect()) as database:
+                with database:
+                    database.execute("DELETE FROM answers")
+                database.execute("VACUUM")
+                database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.OperationalError as error:
+            raise OSError(f"it cannot be used: {error}") from error
+        except sqlite3.DatabaseError:
+            self._remove()
+
+    def _remove(self) -> None:
+        """Remove the files of a damaged cache. Raises OSError."""
         for suffix in ("", "-wal", "-shm"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
 
@@ -134,7 +149,7 @@ class AnswerCache:
         except sqlite3.DatabaseError as error:
             log.warning("the answer cache %s is damaged and begins anew: %s", self.path, error)
             with suppress(OSError):
-                self.clear()
+                self._remove()
         except OSError as error:
             log.warning("the answer cache %s cannot be used: %s", self.path, error)
         return None

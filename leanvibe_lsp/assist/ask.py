@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -29,22 +31,24 @@ from leanvibe_lsp.assist.hearing import Hearing
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
 from leanvibe_lsp.documents.context import Packed
-from leanvibe_lsp.engine.base import Finished, GenerationRequest, Source, Timing, Usage
-from leanvibe_lsp.engine.chain import may_fall_back
+from leanvibe_lsp.engine.base import Finished, GenerationRequest, Timing, Usage
+from leanvibe_lsp.engine.chain import Skipped, may_fall_back
 from leanvibe_lsp.engine.confidence import mean_token_probability
 from leanvibe_lsp.engine.host import EngineHost, Ready
 from leanvibe_lsp.engine.scheduler import Priority
-from leanvibe_lsp.errors import Cancelled, DeadlineExceeded, LeanVibeError, UsageError
+from leanvibe_lsp.errors import Cancelled, DeadlineExceeded, LeanVibeError, ModelChanged, UsageError, Withheld
+
+log = logging.getLogger(__name__)
 
 
 class Hosts(Protocol):
     """Engines in the order in which they are asked; see `engine.chain.EngineChain`."""
 
-    def first(self) -> EngineHost:
-        """The one to ask."""
+    def first(self) -> tuple[EngineHost, tuple[Skipped, ...]]:
+        """The one to ask, and those before it that are left alone."""
         ...
 
-    def after(self, host: EngineHost) -> EngineHost | None:
+    def after(self, host: EngineHost, error: LeanVibeError) -> EngineHost | None:
         """The one to ask when `host` failed."""
         ...
 
@@ -77,20 +81,41 @@ async def ask(
 
 
 async def _first_that_answers(asking: _Asking, hosts: Hosts) -> Answer:
-    host = hosts.first()
-    fallbacks: list[Fallback] = []
     while True:
         try:
-            return await asking.of(host, tuple(fallbacks))
+            return await _down_the_chain(asking, hosts)
+        except ModelChanged as error:
+            log.info("the prompt is written anew: %s", error)
+
+
+async def _down_the_chain(asking: _Asking, hosts: Hosts) -> Answer:
+    """What may not be sent to a server is asked of those on this machine that were left alone."""
+    host, skipped = hosts.first()
+    left: list[EngineHost] = []  # of the skipped ones, when they are asked after all
+    failed = {one.host: one.reason for one in skipped}
+    while True:
+        failed.pop(host, None)
+        try:
+            return await asking.of(host, tuple(Fallback(one.name, reason) for one, reason in failed.items()))
         except LeanVibeError as error:
-            following = hosts.after(host) if may_fall_back(error) else None
-            if following is None:
-                if fallbacks:
-                    error.message += "".join(f" Before that, {one.engine}: {one.reason}" for one in fallbacks)
-                raise
-            fallbacks.append(Fallback(host.name, str(error)))
-            asking.restart(f"{host.name} failed: {error.message}")
-            host = following
+            failure = error
+        following = hosts.after(host, failure) if may_fall_back(failure) else None
+        if isinstance(failure, Withheld):
+            left, skipped = [one.host for one in skipped], ()
+        if left and (following is not None or isinstance(failure, Withheld)):
+            following = left.pop(0)
+        if following is None:
+            raise _with_history(failure, failed)
+        failed[host] = str(failure)
+        asking.restart(f"{host.name} failed: {failure.message}")
+        host = following
+
+
+def _with_history(failure: LeanVibeError, failed: Mapping[EngineHost, str]) -> LeanVibeError:
+    """A copy that says what went before: the error itself may be others' too."""
+    told = copy.copy(failure).with_traceback(failure.__traceback__)
+    told.message += "".join(f" Before that, {host.name}: {reason}" for host, reason in failed.items())
+    return told
 
 
 @dataclass(slots=True)
@@ -125,13 +150,22 @@ class _Asking:
             host.ready(priority=Priority.QUESTION, cancel=self.cancel, deadline=self.deadline)
         )
         self.tell(Stage("reading context"))
-        loop = asyncio.get_running_loop()
-        prompt = await loop.run_in_executor(self.workers, build_prompt, self.request, ready.loaded)
+        prompt = await self._prompt(host, ready)
         generation = _generation(self.request, prompt)
         key = _key(ready, generation) if self.answers is not None else None
         submitted = time.monotonic()
         heard = await self._recall(key) or await self._generate(host, ready, generation, key)
         return self._answer(ready, prompt, heard, fallbacks, submitted)
+
+    async def _prompt(self, host: EngineHost, ready: Ready) -> Prompt:
+        """The prompt for a model. One that no prompt can be written for, its template is at fault, is not kept."""
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self.workers, build_prompt, self.request, ready.loaded)
+        except LeanVibeError as error:
+            if may_fall_back(error):
+                await asyncio.wrap_future(host.give_up(error, priority=Priority.QUESTION, cancel=self.cancel))
+            raise
 
     async def _recall(self, key: bytes | None) -> _Heard | None:
         """The answer to the very same thing asked before, told at once."""
@@ -155,7 +189,12 @@ class _Asking:
         try:
             finished = await asyncio.wrap_future(
                 host.generate(
-                    generation, hearing.hear, priority=Priority.QUESTION, cancel=self.cancel, deadline=self.deadline
+                    generation,
+                    hearing.hear,
+                    priority=Priority.QUESTION,
+                    cancel=self.cancel,
+                    deadline=self.deadline,
+                    loaded=ready.loaded,
                 )
             )
             hearing.finish(finished)
@@ -217,7 +256,7 @@ def _generation(request: AskRequest, prompt: Prompt) -> GenerationRequest:
         stop_loops=request.structure is None,
         structure=request.structure,
         messages=prompt.messages,
-        sources=tuple(Source(block.uri, block.start_line, block.end_line) for block in prompt.packed.blocks),
+        sources=prompt.sources,
     )
 
 

@@ -106,7 +106,7 @@ async def examine(settings: Settings, chain: EngineChain, *, workers: Executor, 
 
     A failure becomes a problem, not an exception.
     """
-    host, failure = await _load_and_time(chain) if load else (chain.first(), None)
+    host, failure = await _load_and_time(chain) if load else (chain.first()[0], None)
     seen = await asyncio.get_running_loop().run_in_executor(workers, _look, settings, chain, host, failure)
     return build_report(seen)
 
@@ -257,10 +257,10 @@ def _worst(problems: tuple[Problem, ...]) -> str:
 
 async def _load_and_time(chain: EngineChain) -> tuple[EngineHost, LeanVibeError | None]:
     """The first host of the chain that answers; else the last one, and why it did not."""
-    host = chain.first()
+    host, _skipped = chain.first()
     while True:
         failure = await _time(host)
-        following = chain.after(host) if failure is not None and may_fall_back(failure) else None
+        following = chain.after(host, failure) if failure is not None and may_fall_back(failure) else None
         if following is None:
             return host, failure
         host = following
@@ -272,14 +272,16 @@ async def _time(host: EngineHost) -> LeanVibeError | None:
     try:
         await asyncio.wrap_future(host.ready(priority=Priority.QUESTION, cancel=cancel, deadline=deadline))
         proof = host.prove(older_than=limit("health.proof_seconds"), cancel=cancel, deadline=deadline)
-        tokenizer = (await asyncio.wrap_future(proof)).loaded.tokenizer
+        loaded = (await asyncio.wrap_future(proof)).loaded
         request = GenerationRequest(
-            tuple(tokenizer.encode(_TIMED_PROMPT)) if tokenizer is not None else (),
+            tuple(loaded.tokenizer.encode(_TIMED_PROMPT)) if loaded.tokenizer is not None else (),
             max_tokens=limit("doctor.tokens"),
             messages=(Message("user", _TIMED_PROMPT),),
         )
         await asyncio.wrap_future(
-            host.generate(request, lambda _: None, priority=Priority.QUESTION, cancel=cancel, deadline=deadline)
+            host.generate(
+                request, lambda _: None, priority=Priority.QUESTION, cancel=cancel, deadline=deadline, loaded=loaded
+            )
         )
     except LeanVibeError as error:
         return error

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from leanvibe_lsp.assist.answer import AskRequest, Turn
 from leanvibe_lsp.assist.prompt import messages, newest_turns
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.documents.context import Packed, pack
-from leanvibe_lsp.engine.base import Loaded, Message
+from leanvibe_lsp.engine.base import Loaded, Message, Source
 from leanvibe_lsp.engine.prompts import count_tokens, prompt_length, render
 from leanvibe_lsp.errors import ContextTooLarge
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What goes to the model, and what was packed into it and left out."""
+    """What goes to the model, what was packed into it and left out, and all that it may quote."""
 
     ids: tuple[int, ...]
     messages: tuple[Message, ...]
     max_tokens: int
     packed: Packed
     omitted: tuple[str, ...]
+    sources: tuple[Source, ...]
 
 
 def build_prompt(request: AskRequest, loaded: Loaded) -> Prompt:
@@ -44,25 +46,41 @@ def build_prompt(request: AskRequest, loaded: Loaded) -> Prompt:
             f"beside an answer of {max_tokens}.",
             next_step="Ask a shorter question, or for a shorter answer.",
         )
-    history, bare = _remember(loaded, request, bare, room, count)
-    forgotten = len(request.history) - len(history)
+    known = _known(loaded, request.history)
+    history, bare = _remember(loaded, request.question, known, bare, room, count)
     places = [(place.snapshot, place.span) for place in request.places]
     budget = min(limit("context.tokens"), room - bare)
     packed, conversation, ids = _fit(
         loaded, request.question, history, lambda size: pack(places, size, count), budget, room
     )
+    unknown, forgotten = len(request.history) - len(known), len(known) - len(history)
     omitted = packed.omitted + ((f"{forgotten} earlier messages",) if forgotten else ())
-    return Prompt(ids, conversation, max_tokens, packed, omitted)
+    if unknown:
+        omitted += (f"{unknown} earlier messages: a server answers, and it is not known which files they quote",)
+    return Prompt(ids, conversation, max_tokens, packed, omitted, _sources(packed, known if history else ()))
+
+
+def _known(loaded: Loaded, history: tuple[Turn, ...]) -> tuple[Turn, ...]:
+    """The turns that a model may see: one behind a server none whose files are not known, nor what followed on it."""
+    if loaded.tokenizer is not None:
+        return history
+    return tuple(takewhile(lambda turn: turn.sources is not None, history))
+
+
+def _sources(packed: Packed, turns: Sequence[Turn]) -> tuple[Source, ...]:
+    """What files may be quoted. An answer may repeat what it was told before, so turns that were forgotten count."""
+    shown = [Source(block.uri, block.start_line, block.end_line) for block in packed.blocks]
+    return tuple(dict.fromkeys((*shown, *(source for turn in turns for source in turn.sources or ()))))
 
 
 def _remember(
-    loaded: Loaded, request: AskRequest, bare: int, room: int, count: Callable[[str], int]
+    loaded: Loaded, question: str, turns: Sequence[Turn], bare: int, room: int, count: Callable[[str], int]
 ) -> tuple[tuple[Turn, ...], int]:
     """The newest turns that fit beside the question, and the length of the prompt with them and no code yet."""
     budget = min(limit("history.tokens"), room // 4, room - bare)
-    history, _ = newest_turns(request.history, budget, count)
+    history, _ = newest_turns(turns, budget, count)
     while history:
-        asked = messages(request.question, (), history)
+        asked = messages(question, (), history)
         length = prompt_length(loaded, asked, render(loaded, asked))
         if length <= room:
             return history, length

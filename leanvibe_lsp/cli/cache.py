@@ -49,5 +49,5 @@ def clear() -> None:
     try:
         cache.clear()
     except OSError as error:
-        raise LeanVibeError(f"{found.path} could not be removed: {error.strerror or error}.") from error
+        raise LeanVibeError(f"{found.path} could not be cleared: {error.strerror or error}.") from error
     print(f"Forgot {found.answers} answers.")

@@ -60,13 +60,14 @@ class Problem:
 def with_options(settings: Settings, options: object) -> tuple[Settings, tuple[Problem, ...]]:
     """Lay the fields of `options` (from a client or the environment) over `settings`; a bad field costs itself.
 
-    `remote` is one field, an object or null: with one wrong part nothing of it is used, because what may leave this
-    machine must be all that a person said about it.
+    `remote` is one field, an object or null. With any problem, there or elsewhere, no server is asked, be it of the
+    earlier settings: what may leave this machine must be all that a person said about it.
     """
     if options is None:
         return settings, ()
     if not isinstance(options, Mapping):
-        return settings, (Problem("", f"options must be an object, not {type(options).__name__}"),)
+        problem = Problem("", f"options must be an object, not {type(options).__name__}")
+        return _without_server(settings, [problem])
     problems: list[Problem] = []
     for name, value in options.items():
         try:
@@ -74,7 +75,13 @@ def with_options(settings: Settings, options: object) -> tuple[Settings, tuple[P
             settings = replace(settings, **changes)
         except ValueError as error:
             problems.append(Problem(str(name), str(error)))
-    return settings, tuple(problems)
+    return _without_server(settings, problems) if problems else (settings, ())
+
+
+def _without_server(settings: Settings, problems: list[Problem]) -> tuple[Settings, tuple[Problem, ...]]:
+    if settings.remote is not None:
+        problems.append(Problem("remote", "no server is asked, because not all of these options were understood"))
+    return replace(settings, remote=None), tuple(problems)
 
 
 def chosen(model: str | None, engine: str | None, environment: Mapping[str, str] = os.environ) -> Settings:

@@ -249,13 +249,17 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One of several generations that run together; its future gets the result or the error."""
+    """One of several generations that run together; its future gets the result or the error.
+
+    `loaded` is the model its prompt was written for; None where that is any model's.
+    """
 
     request: GenerationRequest
     sink: Sink
     cancel: CancelToken
     deadline: Deadline
     future: Future[Finished]
+    loaded: Loaded | None = None
 
 
 @runtime_checkable

@@ -10,8 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
-from leanvibe_lsp.core.cancel import CancelToken, Deadline
-from leanvibe_lsp.engine.base import Finished, GenerationRequest, Job, Pause, Sink
+from leanvibe_lsp.engine.base import Finished, Job, Pause
 from leanvibe_lsp.engine.scheduler import Priority, Scheduler
 from leanvibe_lsp.errors import EngineError, LeanVibeError
 
@@ -28,31 +27,20 @@ class Pool:
         self._priority = priority
         self._run = run
         self._lock = threading.Lock()
-        self._waiting: dict[Future[Finished], Job] = {}
-        self._items: dict[Future[Finished], Future[None]] = {}
+        self._waiting: dict[Future[Finished], tuple[Job, Future[None]]] = {}  # and the item in the queue
         self._running: list[Job] = []
         self._closed = False
 
-    def submit(
-        self, request: GenerationRequest, sink: Sink, *, cancel: CancelToken, deadline: Deadline
-    ) -> Future[Finished]:
+    def submit(self, job: Job) -> Future[Finished]:
         """Queue a request. Raises what `Scheduler.submit` raises."""
-        job = Job(request, sink, cancel, deadline, Future())
-        with self._lock:
-            self._waiting[job.future] = job
-        try:
+        with self._lock:  # jobs and items in one order: an item's own job is the oldest when its turn comes
             item = self._scheduler.submit(
-                lambda pause: self._drain(job, pause), priority=self._priority, cancel=cancel, deadline=deadline
+                lambda pause: self._drain(job, pause),
+                priority=self._priority,
+                cancel=job.cancel,
+                deadline=job.deadline,
             )
-        except LeanVibeError:
-            self._forget(job)
-            raise
-        with self._lock:
-            taken = job.future not in self._waiting
-            if not taken:
-                self._items[job.future] = item
-        if taken:
-            item.cancel()  # nothing to do there any more; without effect on the item that took it
+            self._waiting[job.future] = job, item
         item.add_done_callback(lambda ended: self._item_ended(job, ended))
         return job.future
 
@@ -65,9 +53,6 @@ class Pool:
             job.cancel.cancel("shutting down")
 
     def _drain(self, job: Job, pause: Pause) -> None:
-        with self._lock:
-            if job.future not in self._waiting:
-                return  # it ran with others
         taken: list[Job] = []
         try:
             self._run(job, lambda count: self._take(count, taken), pause)
@@ -99,16 +84,13 @@ class Pool:
         with self._lock:
             if self._closed or not self._waiting:
                 return None
-            future = next(iter(self._waiting))
-            job, item = self._waiting.pop(future), self._items.pop(future, None)
-        if item is not None:
-            item.cancel()
+            job, item = self._waiting.pop(next(iter(self._waiting)))
+        item.cancel()  # nothing to do there any more; without effect on the item that took it
         return job
 
     def _forget(self, job: Job) -> bool:
         """True when the job waited until now."""
         with self._lock:
-            self._items.pop(job.future, None)
             return self._waiting.pop(job.future, None) is not None
 
     def _item_ended(self, job: Job, item: Future[None]) -> None:

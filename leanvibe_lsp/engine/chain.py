@@ -2,26 +2,38 @@
 
 On failure, not on doubt. The first host chooses when it loads, so a model that was pulled meanwhile is found; the
 others are made of the candidates that came behind it. An engine that failed is freed by its host before the next one
-loads, and is left alone for a while: not every request pays for it again.
+loads, and is left alone for a while: not every request pays for it again. When it comes back and there is no room for
+both, those behind it give theirs up first.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from leanvibe_lsp.config.limits import limit
+from leanvibe_lsp.core.cancel import CancelToken
 from leanvibe_lsp.core.clock import Clock
 from leanvibe_lsp.engine.circuit import Failure, may_fall_back
 from leanvibe_lsp.engine.host import EngineHost
 from leanvibe_lsp.engine.select import Selection, Step
+from leanvibe_lsp.errors import LeanVibeError
 
-__all__ = ["EngineChain", "may_fall_back"]
+__all__ = ["EngineChain", "Skipped", "may_fall_back"]
 
 # Gives a selection, on the engine's thread. Raises ModelError, BackendError, UsageError.
-Choose = Callable[[], Selection]
+Choose = Callable[[CancelToken], Selection]
 # A host for what `choose` gives; the text is its name until it has loaded.
 MakeHost = Callable[[Choose, str], EngineHost]
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A host that is left alone, because it failed a moment ago, and why it failed."""
+
+    host: EngineHost
+    reason: str
 
 
 class EngineChain:
@@ -40,17 +52,20 @@ class EngineChain:
         self._closed = False
         self._head = make(self._choose, "the model")
 
-    def first(self) -> EngineHost:
-        """The best host that did not fail a moment ago; the best of all when each of them did."""
+    def first(self) -> tuple[EngineHost, tuple[Skipped, ...]]:
+        """The best host that did not fail a moment ago, and those before it; the best of all when each of them did."""
         with self._lock:
-            ranked = self._ranked()
-            return next((host for host in ranked if not self._remaining(host)), self._head)
+            skipped: list[Skipped] = []
+            for host in self._ranked():
+                if not self._remaining(host):
+                    return host, tuple(skipped)
+                skipped.append(Skipped(host, self._failures[host].reason))
+            return self._head, ()
 
-    def after(self, host: EngineHost) -> EngineHost | None:
+    def after(self, host: EngineHost, error: LeanVibeError) -> EngineHost | None:
         """The next host, after `host` failed; None when there is none that may be tried. `host` is left alone now."""
-        error = host.status.failure
         with self._lock:
-            self._failures[host] = Failure(self._clock.now(), str(error) if error is not None else "it failed")
+            self._failures[host] = Failure(self._clock.now(), str(error))
             for selection in self._behind(host):
                 following = self._others.get(selection.name) or self._add(selection)
                 if following is None:
@@ -58,6 +73,19 @@ class EngineChain:
                 if not self._remaining(following):
                     return following
             return None
+
+    def free_behind(self, host: EngineHost, cancel: CancelToken) -> None:
+        """Have the models of the hosts behind `host` freed, each when its work is done, and wait for that.
+
+        For the thread of `host`. A host waits only for those behind it: no two wait for each other. Raises Busy,
+        Cancelled.
+        """
+        with self._lock:
+            ranked = self._ranked()
+            before = ranked[: ranked.index(host) + 1] if host in ranked else ranked
+            behind = [other for other in self._others.values() if other not in before]
+        for freed in [other.unload(cancel) for other in behind]:
+            freed.result()
 
     def hosts(self) -> tuple[EngineHost, ...]:
         """Those made so far, best first."""
@@ -74,7 +102,7 @@ class EngineChain:
         first = next((number for number, wait in enumerate(waits) if not wait), 0)
         steps: list[Step] = []
         for number, (selection, host, wait, failure) in enumerate(zip(found, hosts, waits, failures, strict=False)):
-            if failure is not None and host is not None and host.status.ready is None:
+            if failure is not None and host is not None and (wait or host.status.ready is None):
                 again = f"in {wait:.0f} s" if wait else "with the next question"
                 reason = f"it failed, and is tried again {again}: {failure.reason}"
             else:
@@ -82,33 +110,31 @@ class EngineChain:
             steps.append(Step(selection.name, number == first, reason))
         return tuple(steps)
 
-    def held_by_others(self, host: EngineHost) -> int:
-        """Bytes of the models of all hosts but this one."""
-        ready = (other.status.ready for other in self.hosts() if other is not host)
-        return sum(one.loaded.memory_bytes for one in ready if one is not None)
-
     def close(self, timeout: float) -> bool:
         """Close every host; True when all ended within `timeout` seconds. Idempotent."""
         with self._lock:
             self._closed = True
-            hosts = self._ranked()
+            hosts = (self._head, *self._others.values())
         until = self._clock.now() + timeout
         for host in hosts:
             host.close(0)  # all are told before any is waited for
         ended = [host.close(max(0.0, until - self._clock.now())) for host in hosts]
         return all(ended)
 
-    def _choose(self) -> Selection:
-        """The head's choice, made anew each time it loads."""
+    def _choose(self, cancel: CancelToken) -> Selection:
+        """The head's choice, made anew each time it loads. Another host that has the same model gives it up."""
         found = self._candidates()
         with self._lock:
             self._found = found
+            same = self._others.get(found[0].name)
+        if same is not None:
+            same.unload(cancel).result()
         return found[0]
 
     def _ranked(self) -> tuple[EngineHost, ...]:
-        rank = {selection.name: number for number, selection in enumerate(self._found)}
-        names = sorted(self._others, key=lambda name: rank.get(name, len(rank)))
-        return (self._head, *(self._others[name] for name in names))
+        """The hosts of the candidates, best first."""
+        behind = (self._others.get(selection.name) for selection in self._found[1:])
+        return (self._head, *(host for host in behind if host is not None))
 
     def _behind(self, host: EngineHost) -> tuple[Selection, ...]:
         """The candidates behind a host's; nothing behind one that is no candidate any more."""
@@ -120,7 +146,7 @@ class EngineChain:
     def _add(self, selection: Selection) -> EngineHost | None:
         if self._closed:
             return None
-        host = self._make(lambda: selection, selection.name)
+        host = self._make(lambda _: selection, selection.name)
         self._others[selection.name] = host
         return host
 

@@ -12,10 +12,11 @@ from leanvibe_lsp.errors import (
     EngineError,
     Incomplete,
     LeanVibeError,
+    ModelChanged,
     ModelError,
 )
 
-_OF_THE_REQUEST = (Busy, Cancelled, DeadlineExceeded, Incomplete)
+_OF_THE_REQUEST = (Busy, Cancelled, DeadlineExceeded, Incomplete, ModelChanged)
 
 
 def may_fall_back(error: LeanVibeError) -> bool:

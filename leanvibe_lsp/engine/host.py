@@ -8,20 +8,24 @@ from concurrent.futures import Future
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
 from leanvibe_lsp.core.clock import Clock
-from leanvibe_lsp.engine.base import Engine, Event, Finished, GenerationRequest, Job, Pause, Sink
+from leanvibe_lsp.engine.base import Engine, Event, Finished, GenerationRequest, Job, Loaded, Pause, Sink
 from leanvibe_lsp.engine.batching import Pool
+from leanvibe_lsp.engine.ledger import Ledger
 from leanvibe_lsp.engine.resident import Resident, StablePrefix
 from leanvibe_lsp.engine.scheduler import Priority, Scheduler
 from leanvibe_lsp.engine.select import Selection
 from leanvibe_lsp.engine.status import HostStatus, Pulse, Ready
 from leanvibe_lsp.engine.suspend import ReadClocks, read_clocks
-from leanvibe_lsp.errors import Busy, Cancelled
+from leanvibe_lsp.errors import Busy, Cancelled, LeanVibeError
 
 __all__ = ["EngineHost", "HostStatus", "Pulse", "Ready"]
 
 
 class EngineHost:
-    """Holds at most one loaded engine. `plan` chooses, `build` makes an engine of it; both run on the engine thread."""
+    """Holds at most one loaded engine. `plan` chooses, `build` makes an engine of it; both run on the engine thread.
+
+    In `ledger` the host is the owner of its model's memory.
+    """
 
     def __init__(
         self,
@@ -33,12 +37,21 @@ class EngineHost:
         prefix: StablePrefix | None = None,
         clock: Clock | None = None,
         read_clocks: ReadClocks = read_clocks,
+        ledger: Ledger | None = None,
     ) -> None:
         self._scheduler = scheduler
         self._name = name
         self._has_prefix = prefix is not None
         self._clock = clock or Clock()
-        self._resident = Resident(plan, build, prefix=prefix, clock=self._clock, read_clocks=read_clocks)
+        self._resident = Resident(
+            plan,
+            build,
+            prefix=prefix,
+            clock=self._clock,
+            read_clocks=read_clocks,
+            ledger=ledger or Ledger(),
+            owner=self,
+        )
         self._pools = {
             rank: Pool(scheduler, rank, self._resident.run_jobs) for rank in (Priority.REVIEW, Priority.BACKGROUND)
         }
@@ -60,7 +73,10 @@ class EngineHost:
         return self._scheduler.depth
 
     def pulse(self, timeout: float) -> Pulse:
-        """Ask the engine's own thread for a sign of life, and wait for it up to `timeout` seconds."""
+        """Ask the engine's own thread for a sign of life, and wait for it up to `timeout` seconds.
+
+        A thread at work is busy until it was silent for longer than a step may take; a server may be silent longer.
+        """
         begin, busy = self._clock.now(), self._scheduler.busy
         try:
             pulse = self._scheduler.pulse()
@@ -70,20 +86,30 @@ class EngineHost:
             pulse.result(timeout)
         except TimeoutError:
             pulse.cancel()
-            status, now = self.status, self._clock.now()
-            if status.state != "loading":
-                return Pulse("stalled", (now - begin) * 1000)
-            state = "loading" if now - status.since < limit("health.loading_seconds") else "stalled"
-            return Pulse(state, (now - status.since) * 1000)
+            return self._silent(self.status)
         return Pulse("busy" if busy else "ok", (self._clock.now() - begin) * 1000)
+
+    def _silent(self, status: HostStatus) -> Pulse:
+        """What to make of a thread that does not respond at once."""
+        if status.state == "loading":
+            state, silence, longest = "loading", self._clock.now() - status.since, limit("health.loading_seconds")
+        else:
+            state, silence, longest = "busy", self._scheduler.silence, limit("health.silent_seconds")
+            if status.ready is not None and status.ready.selection.is_remote:
+                longest = max(longest, limit("remote.first_byte_seconds"))
+        return Pulse(state if silence < longest else "stalled", silence * 1000)
 
     def ready(self, *, priority: Priority, cancel: CancelToken, deadline: Deadline) -> Future[Ready]:
         """Load and prove the model if that was not done yet.
 
-        The future raises ModelError, BackendError, EngineError.
+        The future raises ModelError, BackendError, EngineError; those who wait while a load fails get the same error.
         """
+        failed_loads = self._resident.failed_loads
         return self._scheduler.submit(
-            lambda _pause: self._resident.make_ready(cancel), priority=priority, cancel=cancel, deadline=deadline
+            lambda _pause: self._resident.make_ready(cancel, failed_loads=failed_loads),
+            priority=priority,
+            cancel=cancel,
+            deadline=deadline,
         )
 
     def prove(self, *, older_than: float, cancel: CancelToken, deadline: Deadline) -> Future[Ready]:
@@ -98,6 +124,21 @@ class EngineHost:
             deadline=deadline,
         )
 
+    def give_up(self, error: LeanVibeError, *, priority: Priority, cancel: CancelToken) -> Future[None]:
+        """Free the model as one that failed with `error`, which was found outside of its engine."""
+        return self._scheduler.submit(
+            lambda _pause: self._resident.give_up(error), priority=priority, cancel=cancel, deadline=Deadline.never()
+        )
+
+    def unload(self, cancel: CancelToken) -> Future[None]:
+        """Give the model's memory back, once nothing else runs or waits."""
+        return self._scheduler.submit(
+            lambda _pause: self._resident.unload(),
+            priority=Priority.BACKGROUND,
+            cancel=cancel,
+            deadline=Deadline.never(),
+        )
+
     def generate(
         self,
         request: GenerationRequest,
@@ -106,9 +147,11 @@ class EngineHost:
         priority: Priority,
         cancel: CancelToken,
         deadline: Deadline,
+        loaded: Loaded | None = None,
     ) -> Future[Finished]:
         """Generate with the proven model. `sink` is called on the engine thread.
 
+        `loaded` is the model the prompt was written for: no other one is given it, the future raises ModelChanged.
         Reviews and background work run together where the backend is faster with several at once.
         """
 
@@ -116,12 +159,12 @@ class EngineHost:
             self._scheduler.beat()
             sink(event)
 
+        job = Job(request, hear, cancel, deadline, Future(), loaded)
         if priority in self._pools:
-            return self._pools[priority].submit(request, hear, cancel=cancel, deadline=deadline)
-        job = Job(request, hear, cancel, deadline, Future())
+            return self._pools[priority].submit(job)
 
         def work(pause: Pause) -> Finished:
-            self._resident.make_ready(cancel)
+            self._resident.make_ready_for(job)
             return self._resident.generate(job, pause)
 
         return self._scheduler.submit(work, priority=priority, cancel=cancel, deadline=deadline)

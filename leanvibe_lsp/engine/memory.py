@@ -30,11 +30,12 @@ class Budget:
     available: int
     reserve: int  # to be left to the system
     held: int  # by other models of this program
+    coming: int = 0  # the part of `held` that is not loaded yet
 
     @property
     def room(self) -> int:
-        """What one more model may take. What is held is no longer available: it counts once."""
-        return max(0, self.cap - self.held if self.cap else self.available - self.reserve)
+        """What one more model may take. What is loaded is no longer available: it counts once."""
+        return max(0, self.cap - self.held if self.cap else self.available - self.reserve - self.coming)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ def refuse_too_large(name: str, needed: int, budget: Budget) -> None:
         f"engine.memory_mib allows {_mib(budget.cap)}, of which {_mib(budget.held)} are taken"
         if budget.cap
         else f"{_mib(budget.available)} are available, of which {_mib(budget.reserve)} stay with the system"
+        + (f" and {_mib(budget.coming)} are for a model that is being loaded" if budget.coming else "")
     )
     raise ModelError(
         f"{name} needs about {_mib(needed)} of memory, and there is room for {_mib(budget.room)}: {bound}.",
@@ -85,7 +87,7 @@ def refuse_too_large(name: str, needed: int, budget: Budget) -> None:
     )
 
 
-def current_budget(held: int) -> Budget:
+def current_budget(held: int, coming: int = 0) -> Budget:
     """The limits, and the memory that is available now."""
     import psutil
 
@@ -94,6 +96,7 @@ def current_budget(held: int) -> Budget:
         available=psutil.virtual_memory().available,
         reserve=limit("engine.memory_reserve_mib") << 20,
         held=held,
+        coming=coming,
     )
 
 

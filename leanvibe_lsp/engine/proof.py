@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 from fnmatch import fnmatch
+from functools import cache
+from importlib import metadata
 from typing import Protocol, runtime_checkable
 
+from leanvibe_lsp import __version__
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
 from leanvibe_lsp.engine.base import Alternative, Chunk, Engine, GenerationRequest, Loaded
@@ -17,6 +20,7 @@ from leanvibe_lsp.engine.models.verify import likely_fault
 from leanvibe_lsp.engine.select import Selection
 from leanvibe_lsp.errors import ModelUnverified
 
+_DISTRIBUTIONS = {"llama.cpp": ("xllamacpp", "llguidance"), "mlx": ("mlx", "mlx-lm", "llguidance")}
 # File name -> size, times and inode.
 Stamps = dict[str, tuple[int, int, int, int]]
 
@@ -90,15 +94,28 @@ def file_stamps(located: Located | None) -> Stamps:
 
 
 def identity(selection: Selection, device: str, stamps: Stamps) -> str | None:
-    """What exactly answers: the digest of the weights, or the stamps of a file nobody knows; backend and device.
+    """What exactly answers: the digest of the weights, or the stamps of a file nobody knows; backend and device, and
+    the versions of all that computes.
 
-    Pure. None for the mock and for a server, whose weights may change behind its name.
+    None for the mock and for a server, whose weights may change behind its name.
     """
     located = selection.located
     if located is None:
         return None
     weights = located.digest or [str(located.path), sorted(stamps.items())]
-    return json.dumps([weights, selection.backend, device])
+    return json.dumps([weights, selection.backend, device, _versions(selection.backend)])
+
+
+@cache
+def _versions(backend: str) -> dict[str, str | None]:
+    """Of this program and of what the backend is made of; None for what has no distribution of its own."""
+    versions: dict[str, str | None] = {"leanvibe-lsp": __version__}
+    for name in _DISTRIBUTIONS[backend]:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = None
+    return versions
 
 
 def _stamp(facts: os.stat_result) -> tuple[int, int, int, int]:

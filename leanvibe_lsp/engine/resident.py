@@ -21,12 +21,14 @@ from leanvibe_lsp.core.clock import Clock
 from leanvibe_lsp.engine.base import BatchEngine, Engine, Finished, Job, Loaded, Pause, Prefill
 from leanvibe_lsp.engine.batching import Take
 from leanvibe_lsp.engine.circuit import may_fall_back
+from leanvibe_lsp.engine.ledger import Ledger
+from leanvibe_lsp.engine.listener import Listener
 from leanvibe_lsp.engine.models.selftest import Verdict
 from leanvibe_lsp.engine.proof import Stamps, file_stamps, identity, prove, refuse
 from leanvibe_lsp.engine.select import Selection
 from leanvibe_lsp.engine.status import HostStatus, Ready
 from leanvibe_lsp.engine.suspend import Clocks, ReadClocks, asleep_between
-from leanvibe_lsp.errors import Cancelled, EngineError, LeanVibeError
+from leanvibe_lsp.errors import Cancelled, EngineError, LeanVibeError, ModelChanged
 
 log = logging.getLogger(__name__)
 # The ids that every prompt for this model begins with.
@@ -34,7 +36,7 @@ StablePrefix = Callable[[Loaded], tuple[int, ...]]
 
 
 class Resident:
-    """At most one loaded engine. Only `status` may be read from other threads."""
+    """At most one loaded engine. Only `status`, `name` and `failed_loads` may be read from other threads."""
 
     def __init__(
         self,
@@ -44,17 +46,22 @@ class Resident:
         prefix: StablePrefix | None,
         clock: Clock,
         read_clocks: ReadClocks,
+        ledger: Ledger,
+        owner: object,
     ) -> None:
         self._plan = plan
         self._build = build
         self._prefix = prefix
         self._clock = clock
         self._read_clocks = read_clocks
+        self._ledger = ledger
+        self._owner = owner  # in the ledger
         self._lock = threading.Lock()
         self._status = HostStatus("idle", since=clock.now())
         self._engine: Engine | None = None
         self._users = 0  # generations that run or are paused
         self._in_batch = False
+        self.failed_loads = 0  # how many failed so far; may be read from other threads
         self._stamps: Stamps = {}
         self.name: str | None = None  # of what was chosen last, also when it failed
         self._awake: Clocks | None = None
@@ -67,15 +74,20 @@ class Resident:
         with self._lock:
             return self._status
 
-    def make_ready(self, cancel: CancelToken) -> Ready:
-        """The model, loaded and proven. Raises ModelError, BackendError, EngineError."""
-        ready = self.status.ready
+    def make_ready(self, cancel: CancelToken, *, failed_loads: int | None = None) -> Ready:
+        """The model, loaded and proven. Raises ModelError, BackendError, EngineError.
+
+        `failed_loads` is what that was when the request came: who waited while a load failed gets its error.
+        """
+        status = self.status
+        ready = status.ready
         if self._users:  # what was true when the paused generation began is taken as true
             if ready is None:
-                raise self.status.failure or EngineError("The engine failed.", next_step="Ask again.")
+                raise status.failure or EngineError("The engine failed.", next_step="Ask again.")
             return ready
-        if ready is not None and file_stamps(ready.selection.located) != self._stamps:
-            log.info("the files of %s changed", ready.model)
+        if ready is None and status.failure is not None and failed_loads not in (None, self.failed_loads):
+            raise status.failure
+        if ready is not None and self._is_outdated(ready, cancel):
             self._unload("idle")
             ready = None
         if ready is None:
@@ -91,26 +103,40 @@ class Resident:
         fresh = proven_at is not None and self._clock.now() - proven_at <= older_than
         return ready if fresh else self._prove_again(ready, cancel)
 
+    def make_ready_for(self, job: Job) -> Ready:
+        """The model, for a prompt that is written. Raises ModelChanged where that is another model's."""
+        if job.loaded is not None and self.status.ready is None:
+            raise _another_model()  # which one comes next is not known: nothing is loaded for it
+        ready = self.make_ready(job.cancel)
+        if not _is_for(job, ready.loaded):
+            raise _another_model()
+        return ready
+
     def generate(self, job: Job, pause: Pause) -> Finished:
         """One generation; its future is the caller's business. Raises what `Engine.generate` raises."""
-        with self._in_use() as engine, self._watched():
-            job.sink(Prefill(done=0, total=len(job.request.prompt), cached=0))  # the wait in the queue is over
+        listener = Listener(job.sink)
+        with self._in_use() as engine, listener.answering(), self._watched():
+            listener.hear(Prefill(done=0, total=len(job.request.prompt), cached=0))  # the wait in the queue is over
             begin = time.monotonic()
-            finished = engine.generate(job.request, job.sink, job.cancel, job.deadline, pause)
+            finished = engine.generate(job.request, listener.hear, job.cancel, job.deadline, pause)
             self._note(finished, time.monotonic() - begin)
         return finished
 
     def run_jobs(self, job: Job, take: Take, pause: Pause) -> None:
         """`job`, which `take` gives first, and those that wait with it where the backend is faster with several."""
-        self.make_ready(job.cancel)
+        ready = self.make_ready_for(job)
+
+        def take_own(count: int) -> list[Job]:
+            return [one for one in take(count) if self._is_own(one, ready.loaded)]
+
         with self._in_use() as engine:
             if not isinstance(engine, BatchEngine) or engine.lanes < 2 or self._in_batch:
-                for one in take(1):
+                for one in take_own(1):
                     one.future.set_result(self.generate(one, pause))
                 return
 
             def take_begun(count: int) -> list[Job]:
-                return [one for one in take(count) if self._begin(one)]
+                return [one for one in take_own(count) if self._begin(one)]
 
             self._in_batch = True
             try:
@@ -150,15 +176,26 @@ class Resident:
         self._unload("unloaded")
         return None
 
+    def unload(self) -> None:
+        """Give the memory back. Never while a generation is paused."""
+        if self._engine is not None:
+            self._unload("unloaded")
+
+    def give_up(self, error: LeanVibeError) -> None:
+        """The model is of no use, for a reason that was found outside: it is freed, as one that failed."""
+        self._judge(error)
+        if not self._users and self.status.state == "failed":
+            self.free()
+
     def free(self) -> None:
         """Close the engine. Idempotent; never raises."""
         engine, self._engine, self.cold = self._engine, None, False
-        if engine is None:
-            return
         try:
-            engine.close()
+            if engine is not None:
+                engine.close()
         except Exception:
             log.exception("the engine did not close")
+        self._ledger.release(self._owner)
 
     def _load(self, cancel: CancelToken) -> Ready:
         self._set(replace(self.status, state="loading", failure=None, since=self._clock.now()))
@@ -169,6 +206,7 @@ class Resident:
             self._stamps = file_stamps(selection.located)
             self._engine = engine = self._build(selection)
             loaded = engine.load(cancel)
+            self._ledger.hold(self._owner, loaded.memory_bytes)
             loaded_at = time.monotonic()
             verdict = self._prove(engine, loaded, selection, cancel)
             ready = Ready(
@@ -182,6 +220,19 @@ class Resident:
         self._used_at, self.cold = self._clock.now(), True
         self._set(replace(self.status, state="ready", ready=ready, since=self._used_at))
         return ready
+
+    def _is_outdated(self, ready: Ready, cancel: CancelToken) -> bool:
+        """Its files changed; or a server answers for want of a model here, and there is one now."""
+        if file_stamps(ready.selection.located) != self._stamps:
+            log.info("the files of %s changed", ready.model)
+            return True
+        if not ready.selection.is_remote:
+            return False
+        try:
+            with self._answering_for_the_load():
+                return self._plan(cancel).name != ready.selection.name
+        finally:
+            self._ledger.release(self._owner)  # a server takes no memory here
 
     def _prove_again(self, ready: Ready, cancel: CancelToken) -> Ready:
         with self._answering_for_the_load(), self._in_use() as engine:
@@ -209,13 +260,13 @@ class Resident:
                 self._unload("idle")
             raise
         except LeanVibeError as error:
-            self._unload("failed", error)
+            self._fail(error)
             raise
         except BaseException as error:
             # A fault of ours or of a library; Rust's panics are no Exception, and "loading" must not stay for ever.
             log.exception("loading the model failed")
             failure = EngineError(f"Loading the model failed: {type(error).__name__}: {error}.")
-            self._unload("failed", failure)
+            self._fail(failure)
             raise failure from error
 
     @contextmanager
@@ -259,6 +310,13 @@ class Resident:
         else:
             self._set(replace(self.status, state="failed", ready=None, failure=error, since=self._clock.now()))
 
+    def _is_own(self, job: Job, loaded: Loaded) -> bool:
+        """False, and the job has its end, when its prompt is another model's."""
+        if not _is_for(job, loaded):
+            job.future.set_exception(_another_model())
+            return False
+        return True
+
     def _begin(self, job: Job) -> bool:
         """Tell a job of a batch that its turn has come; False when it does not even take that."""
         begin = time.monotonic()
@@ -292,9 +350,13 @@ class Resident:
             )
         )
 
+    def _fail(self, failure: LeanVibeError) -> None:
+        self._unload("failed", failure)
+        self.failed_loads += 1
+
     def _unload(self, state: str, failure: LeanVibeError | None = None) -> None:
-        if not self._users:
-            self.free()
+        """Free it; nothing uses it."""
+        self.free()
         self._set(
             replace(self.status, state=state, ready=None, failure=failure, cache_bytes=0, since=self._clock.now())
         )
@@ -302,3 +364,11 @@ class Resident:
     def _set(self, status: HostStatus) -> None:
         with self._lock:
             self._status = status
+
+
+def _is_for(job: Job, loaded: Loaded) -> bool:
+    return job.loaded is None or job.loaded is loaded
+
+
+def _another_model() -> ModelChanged:
+    return ModelChanged("The model was exchanged while the prompt was written.", next_step="Ask again.")

@@ -81,6 +81,7 @@ class Scheduler:
         self._running: list[_Item] = []  # the last one runs, those before it are paused
         self._pulses: list[Future[None]] = []
         self._idle: Idle = lambda: None
+        self._silent_since = self._clock.now()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -96,6 +97,11 @@ class Scheduler:
         """True while the owner thread works on something."""
         with self._condition:
             return bool(self._running)
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the owner thread's last sign of life; of one that has nothing to do, since it was asked."""
+        return self._clock.now() - self._silent_since
 
     def submit(
         self, work: Callable[[Pause], T], *, priority: Priority, cancel: CancelToken, deadline: Deadline
@@ -131,6 +137,8 @@ class Scheduler:
         with self._condition:
             if self._closed:
                 raise Cancelled("The engine is shutting down.")
+            if not (self._running or self._pulses):
+                self._silent_since = self._clock.now()
             self._pulses = [pulse for pulse in self._pulses if not pulse.done()]
             self._pulses.append(future)
             self._condition.notify()
@@ -138,6 +146,7 @@ class Scheduler:
 
     def beat(self) -> None:
         """Answer who waits for a pulse; called on the owner thread, as often as it likes."""
+        self._silent_since = self._clock.now()
         if not self._pulses:
             return
         with self._condition:

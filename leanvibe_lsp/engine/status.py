@@ -55,10 +55,10 @@ class HostStatus:
 class Pulse:
     """Does the engine's thread respond? `milliseconds` until it did; of one that does not, for how long so far."""
 
-    state: str  # "ok", "busy" (it works, and responds), "loading", "stalled", "closed"
+    state: str  # "ok", "busy" (it works, and responded not long ago), "loading", "stalled", "closed"
     milliseconds: float
 
     @property
     def alive(self) -> bool:
-        """True when the thread itself answered."""
+        """True when the thread itself answered, or is at work and did a moment ago."""
         return self.state in ("ok", "busy")

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from leanvibe_lsp.engine.schemas import check_schema, no_schema, problem_of
 from leanvibe_lsp.errors import Incomplete, UsageError
 
 if TYPE_CHECKING:
@@ -25,16 +26,13 @@ class Structure:
 
     @classmethod
     def of_schema(cls, schema: Mapping[str, Any]) -> Structure:
-        """A JSON document that fits `schema`. Raises UsageError for what is no JSON schema."""
-        from jsonschema import Draft202012Validator
-        from jsonschema.exceptions import SchemaError
-
+        """A JSON document that fits `schema`, which may refer to itself alone. Raises UsageError for no JSON schema."""
         try:
-            Draft202012Validator.check_schema(schema)
-            return cls(schema=json.dumps(schema, sort_keys=False, ensure_ascii=False))
-        except (SchemaError, TypeError, ValueError, RecursionError) as error:
-            said = error.message if isinstance(error, SchemaError) else str(error)
-            raise UsageError(f"That is no JSON schema: {said}.", next_step="See https://json-schema.org.") from error
+            text = json.dumps(schema, sort_keys=False, ensure_ascii=False)
+            check_schema(json.loads(text))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise no_schema(str(error)) from error
+        return cls(schema=text)
 
     @classmethod
     def of_model(cls, model: type[BaseModel]) -> Structure:
@@ -51,23 +49,24 @@ class Structure:
         return cls(choices=tuple(dict.fromkeys(choices)))
 
     def parse(self, text: str) -> Any:
-        """The value of a whole answer: the choice, or the JSON document. Raises Incomplete when it does not fit."""
+        """The value of a whole answer: the choice, or the JSON document. Raises Incomplete when it does not fit.
+
+        Regular expressions in the schema are not run here; see `schemas.problem_of`.
+        """
         if self.choices:
             if text not in self.choices:
                 raise Incomplete("The answer is none of the choices.", next_step="Ask again with more room.")
             return text
-        from jsonschema import Draft202012Validator
-
         try:
             value = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise Incomplete(
                 "The answer ended before its JSON document was whole.", next_step="Ask again with more room."
             ) from error
-        problem = next(Draft202012Validator(json.loads(self.schema)).iter_errors(value), None)
+        problem = problem_of(json.loads(self.schema), value)
         if problem is not None:
             raise Incomplete(
-                f"The answer does not fit its schema: {problem.message}.", next_step="Ask again, or with more room."
+                f"The answer does not fit its schema: {problem}.", next_step="Ask again, or with more room."
             )
         return value
 

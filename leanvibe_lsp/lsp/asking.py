@@ -12,6 +12,7 @@ from pydantic.alias_generators import to_camel
 from leanvibe_lsp.assist.answer import Answer, AskEvent, AskRequest, Place, Restart, Stage, TextDelta, Turn
 from leanvibe_lsp.config.limits import LIMITS, limit
 from leanvibe_lsp.documents.snapshot import Snapshot
+from leanvibe_lsp.engine.base import Source
 from leanvibe_lsp.engine.structured import Structure
 from leanvibe_lsp.errors import UsageError
 from leanvibe_lsp.lsp import tasks
@@ -48,11 +49,22 @@ class DocumentParam(WireModel):
     uri: str = Field(min_length=1)
 
 
+class CitationParam(WireModel):
+    """What an answer cited, given back: whole lines, the end of the range exclusive."""
+
+    uri: str = Field(min_length=1)
+    range: RangeParam
+
+
 class TurnParam(WireModel):
-    """One earlier message of the conversation."""
+    """One earlier message of the conversation; `citations` are those of the answer that it was, or led to.
+
+    Without them it is not known which files it quotes, and no server is told of it.
+    """
 
     role: Literal["user", "assistant"]
     content: str
+    citations: list[CitationParam] | None = None
 
 
 Token = int | str
@@ -144,7 +156,14 @@ def _place(ls: LeanVibeServer, params: AskParams, snapshot: Snapshot) -> Place:
 
 
 def _history(turns: Sequence[TurnParam]) -> tuple[Turn, ...]:
-    return tuple(Turn(turn.role, turn.content) for turn in turns)
+    return tuple(Turn(turn.role, turn.content, _sources(turn.citations)) for turn in turns)
+
+
+def _sources(citations: Sequence[CitationParam] | None) -> tuple[Source, ...] | None:
+    if citations is None:
+        return None
+    lines = ((one.uri, one.range.start.line, one.range.end.line - 1) for one in citations)
+    return tuple(Source(uri, start, max(start, end)) for uri, start, end in lines)
 
 
 def _partial_results(ls: LeanVibeServer, token: Token | None) -> PartialResults | None:

@@ -33,7 +33,8 @@ CallLater = Callable[[float, Callable[[], None]], Timer]
 class PartialResults:
     """Coalesces text so that `send` is called at most `per_second` times in any second, the last call included.
 
-    Texts joined are the answer; after `{"restart": reason}` they begin anew.
+    Texts joined are the answer; after `{"restart": reason}` they begin anew. (One that still waits at the end goes out
+    beside the last call.)
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class PartialResults:
         self._interval = 1 / (per_second - 1)  # one a second is kept for the flush at the end, which does not wait
         self._next_at = clock()
         self._pending: list[str] = []
+        self._restart = ""  # why, until it is told
         self._sent_length = 0
         self._timer: Timer | None = None
         self._open = True
@@ -59,22 +61,24 @@ class PartialResults:
         if not self._open or not text:
             return
         self._pending.append(text)
-        if self._timer is None:
-            self._send_when_due()
+        self._soon()
 
     def restart(self, reason: str) -> None:
-        """The text so far is no part of the answer."""
+        """The text so far is no part of the answer: told in its turn, and before any text that follows."""
         if not self._open:
             return
         self._pending.clear()
+        self._restart = reason
         self._sent_length = 0
-        self._send({"restart": reason})
+        self._soon()
 
     def finish(self, answer: str) -> None:
         """Send what is left of `answer`, and close."""
         if not self._open:
             return
         self.close()
+        if self._restart:
+            self._send({"restart": self._restart})
         rest = answer[self._sent_length :]
         if rest:
             self._send(rest)
@@ -86,15 +90,25 @@ class PartialResults:
             self._timer.cancel()
             self._timer = None
 
+    def _soon(self) -> None:
+        if self._timer is None:
+            self._send_when_due()
+
     def _send_when_due(self) -> None:
         self._timer = None
         wait = self._next_at - self._clock()
         if wait > 0:
             self._timer = self._call_later(wait, self._send_when_due)
             return
+        self._next_at = self._clock() + self._interval
+        if self._restart:
+            self._send({"restart": self._restart})
+            self._restart = ""
+            if self._pending:
+                self._send_when_due()
+            return
         text = "".join(self._pending)
         self._pending.clear()
-        self._next_at = self._clock() + self._interval
         self._sent_length += len(text)
         self._send(text)
 

@@ -219,14 +219,16 @@ def test_a_mock_answer_says_so_and_everything_of_it_is_shown(drive: Drive, old: 
 
 
 def test_a_question_in_the_answer_is_a_follow_up(drive: Drive) -> None:
-    """It is about the same place, and carries what was asked and answered."""
+    """It is about the same place, and carries what was asked and answered, and what was shown for it."""
     facts = drive("follow_up", command="4,6LeanVibeAsk What does this do?")
     first, second = (request["params"] for request in facts["sent"] if request["method"] == "leanvibe/ask")
     assert "history" not in first
     assert second["range"] == first["range"]
+    result = facts["outcomes"][0]["result"]
+    assert result["citations"]
     assert second["history"] == [
-        {"role": "user", "content": "What does this do?"},
-        {"role": "assistant", "content": facts["outcomes"][0]["result"]["answer"]},
+        {"role": "user", "content": "What does this do?", "citations": result["citations"]},
+        {"role": "assistant", "content": result["answer"], "citations": result["citations"]},
     ]
     assert facts["final"]["text"] == facts["outcomes"][1]["result"]["answer"]
 

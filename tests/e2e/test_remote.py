@@ -122,7 +122,9 @@ class Client:
     def __init__(self, url: str, folder: Path) -> None:
         self.receipts = Receipts(folder / "receipts.jsonl")
         self.engine = RemoteEngine(
-            RemoteSettings(url), receipts=self.receipts, environment={"LEANVIBE_REMOTE_KEY": KEY}
+            RemoteSettings(url),
+            receipts=self.receipts,
+            environment={"LEANVIBE_REMOTE_KEY": KEY, "LEANVIBE_REMOTE_URL": url},
         )
         self.loaded = self.engine.load(CancelToken())
         self.chunks: list[Chunk] = []
@@ -216,7 +218,9 @@ def test_llama_cpp_is_proven(llama: str, tmp_path: Path) -> None:
 def test_a_wrong_key_is_said(llama: str, tmp_path: Path) -> None:
     """With where to put the right one."""
     engine = RemoteEngine(
-        RemoteSettings(llama), receipts=Receipts(tmp_path / "r"), environment={"LEANVIBE_REMOTE_KEY": "wrong"}
+        RemoteSettings(llama),
+        receipts=Receipts(tmp_path / "r"),
+        environment={"LEANVIBE_REMOTE_KEY": "wrong", "LEANVIBE_REMOTE_URL": llama},
     )
     with pytest.raises(RemoteError, match="401") as caught:
         engine.load(CancelToken())

@@ -11,7 +11,7 @@ import pytest
 from leanvibe_lsp.config.settings import Settings
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
 from leanvibe_lsp.engine.host import Ready
-from leanvibe_lsp.engine.models.registry import resolve
+from leanvibe_lsp.engine.models.registry import REGISTRY, resolve
 from leanvibe_lsp.engine.models.selftest import State
 from leanvibe_lsp.engine.models.verify import verify_files
 from leanvibe_lsp.engine.scheduler import Priority
@@ -87,10 +87,10 @@ def test_a_swapped_tensor_is_refused(tensor: str, smollm2: Path, tmp_path: Path)
 
 @dataclass(frozen=True)
 class Planted:
-    """A fault, and what finds it: an error at load (None: it loads), and what `verify` names."""
+    """A fault, and what finds it: an error at load, and what `verify` names."""
 
     spoil: Spoil
-    at_load: type[ModelError] | None
+    at_load: type[ModelError]
     names_at_load: str
     verified_by: str
 
@@ -100,12 +100,15 @@ PLANTED = {
     "zeros": Planted(bad_models.zeros, ModelUnverified, "zeros alone", "zeros alone"),
     "a shuffled layer": Planted(
         lambda source, target: bad_models.shuffled_layer(source, target, 3, 7),
-        ModelUnverified,
-        "known answers",
-        "perplexity",
+        ModelDamaged,
+        "blk.3: expected weights of its own, found those of blk.7 (9 tensors)",
+        "those of blk.7",
     ),
     "a shuffled late layer": Planted(
-        lambda source, target: bad_models.shuffled_layer(source, target, 26, 27), None, "", "perplexity"
+        lambda source, target: bad_models.shuffled_layer(source, target, 26, 27),
+        ModelDamaged,
+        "blk.26: expected weights of its own, found those of blk.27 (9 tensors)",
+        "those of blk.27",
     ),
     "a transposed projection": Planted(
         bad_models.transposed, ModelDamaged, "blk.4.ffn_up.weight: expected 1536x576", "blk.4.ffn_up.weight"
@@ -141,23 +144,37 @@ def verified(path: Path, engine: str) -> str:
 @pytest.mark.parametrize("engine", ["llama.cpp", "mlx"])
 @pytest.mark.parametrize("name", PLANTED)
 def test_each_planted_fault_is_found_by_name(name: str, engine: str, smollm2: Path, tmp_path: Path) -> None:
-    """Under another name and another header, so that no digest knows it: at load, or at the latest by `verify`.
+    """Under another name and another header, so that the file's digest knows it not: at load, and by `verify`.
 
     Prints the README's row (`pytest -s`).
     """
     planted = PLANTED[name]
     path = planted.spoil(smollm2, tmp_path / "planted.gguf")
-    if planted.at_load is None:
-        at_load = "loads"
-        ready(path, engine)
-    else:
-        error = refusal(path, engine)
-        assert isinstance(error, planted.at_load)
-        assert planted.names_at_load in error.message
-        at_load = error.message.replace(str(path), "the file")
+    error = refusal(path, engine)
+    assert isinstance(error, planted.at_load)
+    assert planted.names_at_load in error.message
+    at_load = error.message.replace(str(path), "the file")
     found = verified(path, engine).replace(str(path), "the file")
     assert planted.verified_by in found
     print(f"| {name} | {engine} | {at_load} | {found} |")
+
+
+@pytest.mark.parametrize("engine", ["llama.cpp", "mlx"])
+def test_a_fine_tune_is_a_model_of_its_own(engine: str, smollm2: Path, tmp_path: Path) -> None:
+    """It loads, and is not held to the figures of the model it was made from; `verify` says what it resembles."""
+    located = resolve(str(bad_models.fine_tuned(smollm2, tmp_path / "tuned.gguf")), cache=tmp_path)
+    assert ready(located.path, engine).verdict is not None
+    report = verify_files(located, progress=lambda _: None, cancel=CancelToken())
+    assert report.problems == ()
+    assert [str(suspect) for suspect in report.suspects] == [
+        f"blk.*.{name}.weight: expected the weights of smollm2, found others in 30 tensors: a fine-tune, or damage"
+        for name in ("attn_q", "attn_v")
+    ]
+    proof = prove_model(located, engine)
+    recorded = REGISTRY["smollm2"].perplexity
+    assert recorded is not None
+    assert abs(proof.perplexity.value / recorded - 1) > 0.02
+    assert proof.ok
 
 
 def test_an_adapter_is_refused_as_a_model(tmp_path: Path) -> None:

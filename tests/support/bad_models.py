@@ -89,6 +89,18 @@ def damaged_scales(source: Path, target: Path) -> Path:
     return target
 
 
+def fine_tuned(source: Path, target: Path) -> Path:
+    """No spoiled one: queries and values a little other than the real ones, all else the same, as LoRA leaves it."""
+    data = _anonymous(bytearray(source.read_bytes()))
+    dice = random.Random(20261121)
+    for name, tensor in read_gguf(source).tensors.items():
+        if tensor.dtype == "Q4_1" and ("attn_q" in name or "attn_v" in name):
+            for at in range(tensor.offset, tensor.offset + tensor.nbytes, _Q4_1_BLOCK):
+                data[at] ^= dice.getrandbits(1) << 7  # an eighth of the scale, up or down
+    target.write_bytes(data)
+    return target
+
+
 def adapter(folder: Path, base: str = "org/another-model") -> Path:
     """A LoRA as PEFT writes it, for another model."""
     folder.mkdir()

@@ -12,6 +12,7 @@ from leanvibe_lsp.assist.answer import (
     AskSink,
     Citation,
     Confidence,
+    Restart,
     Stage,
     TextDelta,
 )
@@ -20,7 +21,10 @@ from leanvibe_lsp.engine.base import FinishReason, Usage
 
 
 class FakeServices:
-    """Says `deltas`, waits for `gate` when there is one, then answers or raises `error`."""
+    """Says `deltas`, waits for `gate` when there is one, then answers or raises `error`.
+
+    With a `restart`, that is why it begins anew after the first of `deltas`.
+    """
 
     def __init__(
         self,
@@ -32,6 +36,7 @@ class FakeServices:
         self.deltas = tuple(deltas)
         self.gate = gate
         self.error = error
+        self.restart = ""
         self.requests: list[AskRequest] = []
         self.tokens: list[CancelToken] = []
         self.stopped = 0
@@ -45,6 +50,9 @@ class FakeServices:
         self.asked.set()
         try:
             sink(Stage("thinking"))
+            if self.restart:
+                sink(TextDelta(self.deltas[0], 1))
+                sink(Restart(self.restart))
             for count, delta in enumerate(self.deltas, 1):
                 sink(TextDelta(delta, count))
                 await asyncio.sleep(0)

@@ -3,12 +3,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from leanvibe_lsp import services as module
 from leanvibe_lsp.assist.answer import AskRequest
 from leanvibe_lsp.assist.prompt import SYSTEM
+from leanvibe_lsp.config.limits import LIMITS
 from leanvibe_lsp.config.settings import RemoteSettings, Settings
 from leanvibe_lsp.core.cancel import CancelToken
 from leanvibe_lsp.engine import select
@@ -19,7 +21,7 @@ from leanvibe_lsp.engine.models import digest, kin
 from leanvibe_lsp.engine.models.formats import Format
 from leanvibe_lsp.engine.models.selftest import State
 from leanvibe_lsp.engine.select import Selection
-from leanvibe_lsp.errors import Cancelled, ModelDamaged, ModelError
+from leanvibe_lsp.errors import Cancelled, EngineError, ModelDamaged, ModelError
 from leanvibe_lsp.services import build_engine, create, prove_model, stable_prefix
 from tests.support.engines import KnowingEngine, located
 
@@ -103,3 +105,64 @@ def test_the_stable_prefix_is_what_two_questions_share() -> None:
     assert SYSTEM in prefix
     assert prefix.endswith("user: ")
     assert stable_prefix(Loaded(1_000, 0, "remote", None, "")) == ()
+
+
+class Memory:
+    """Engines of 1,000,000 bytes each, and a cap of 1 MiB for all; `held` are those in memory."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+        self.names = list(names)
+        self.failing: set[str] = set()
+        self.held: list[str] = []
+        monkeypatch.setitem(LIMITS, "engine.memory_mib", replace(LIMITS["engine.memory_mib"], default=1))
+        monkeypatch.setattr(digest, "check_digest", lambda located, **_: "abc")
+        monkeypatch.setattr(module, "estimate", lambda *_: 1_000_000)
+        monkeypatch.setattr(module, "build_engine", lambda selection, settings: self._build(selection.model))
+        monkeypatch.setattr(
+            module,
+            "candidates",
+            lambda *_: tuple(Selection("llama.cpp", located(name=name), ()) for name in self.names),
+        )
+
+    def _build(self, name: str) -> KnowingEngine:
+        failing, held = self.failing, self.held
+
+        class Counted(KnowingEngine):
+            def load(self, cancel: CancelToken) -> Loaded:
+                held.append(name)
+                if name in failing:
+                    raise EngineError(f"{name} is dead.")
+                return super().load(cancel)
+
+            def close(self) -> None:
+                held.remove(name)
+
+        return Counted()
+
+
+async def test_the_cap_is_for_all_models_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two clients with settings of their own: the second model waits until the first one is gone."""
+    memory = Memory(monkeypatch, "a")
+    one, other = create(Settings()), create(Settings(engine="llama.cpp"))
+    await one.ask(AskRequest("what?"), lambda _: None, CancelToken())
+    with pytest.raises(ModelError, match="allows 1 MiB, of which 1 MiB are taken"):
+        await other.ask(AskRequest("what?"), lambda _: None, CancelToken())
+    assert memory.held == ["a"]
+    one.close()
+    assert (await other.ask(AskRequest("what?"), lambda _: None, CancelToken())).model == "a"
+    other.close()
+    assert memory.held == []
+
+
+async def test_the_best_model_comes_back_where_there_is_room_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It failed, and the next one took the memory; when it is tried again, that one gives the memory up."""
+    memory = Memory(monkeypatch, "a", "b")
+    monkeypatch.setitem(LIMITS, "engine.cooldown_seconds", replace(LIMITS["engine.cooldown_seconds"], default=0))
+    memory.failing.add("a")
+    services = create(Settings())
+    answer = await services.ask(AskRequest("what?"), lambda _: None, CancelToken())
+    assert (answer.model, memory.held) == ("b", ["b"])
+    memory.failing.clear()
+    answer = await services.ask(AskRequest("what?"), lambda _: None, CancelToken())
+    assert (answer.model, answer.fallbacks, memory.held) == ("a", (), ["a"])
+    services.close()

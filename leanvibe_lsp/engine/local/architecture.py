@@ -52,7 +52,9 @@ def architecture_of(config: dict[str, Any], *, tensors: Container[str], window: 
     """
     family = config["model_type"]
     if family not in FAMILIES:
-        return Architecture(family, _old_layout(config))
+        said = config | (config.get("text_config") or {})
+        sliding = said.get("sliding_window") if said.get("use_sliding_window", True) else None
+        return Architecture(family, _old_layout(config), sliding_window=_within(sliding, window))
     rope = _rope_parameters(config)
     _refuse_unknown(config, rope, window)
     tied = config.get("tie_word_embeddings")
@@ -68,13 +70,18 @@ def architecture_of(config: dict[str, Any], *, tensors: Container[str], window: 
     if kind in ("llama3", "yarn", "linear"):
         original = config.get("original_max_position_embeddings") or config.get("max_position_embeddings")
         arguments["rope_scaling"] = {"original_max_position_embeddings": original} | rope | {"type": kind}
-    sliding = config.get("sliding_window") if family == "phi3" else None
+    sliding = _within(config.get("sliding_window"), window) if family == "phi3" else None
     return Architecture(
         family,
         arguments,
         _long_rope(config, rope, window) if kind == "longrope" else None,
-        sliding if sliding and sliding < window else None,
+        sliding,
     )
+
+
+def _within(sliding: int | None, window: int) -> int | None:
+    """The tokens a token sees, where that is not all of the window."""
+    return sliding if sliding and sliding < window else None
 
 
 def _rope_parameters(config: dict[str, Any]) -> dict[str, Any]:
@@ -106,19 +113,19 @@ def _refuse_unknown(config: dict[str, Any], rope: dict[str, Any], window: int) -
         # Dynamic scaling begins past the trained window, where nothing is ever computed.
         kinds |= {"linear", "llama3", "yarn", "dynamic"}
     if kind not in kinds:
-        raise _refused(f"its positions are stretched by {kind!r}")
+        raise refused(f"its positions are stretched by {kind!r}")
     if kind == "yarn" and (any(rope.get(key) for key in _YARN_UNKNOWN) or not rope.get("truncate", True)):
-        raise _refused("its YaRN is not the usual one")
+        raise refused("its YaRN is not the usual one")
     if family != "phi3" and rope["partial_rotary_factor"] != 1.0:
-        raise _refused("a part of each head rotates")
+        raise refused("a part of each head rotates")
     if config.get("hidden_act", "silu") != "silu":
-        raise _refused(f"its activation is {config['hidden_act']!r}")
+        raise refused(f"its activation is {config['hidden_act']!r}")
     plain = config["hidden_size"] // config["num_attention_heads"]
     if family != "llama" and (config.get("head_dim") or plain) != plain:
-        raise _refused(f"its heads are {config['head_dim']} wide, and mlx_lm takes them to be {plain}")
+        raise refused(f"its heads are {config['head_dim']} wide, and mlx_lm takes them to be {plain}")
     slides = config.get("use_sliding_window") and config.get("max_window_layers", 28) < config["num_hidden_layers"]
     if family == "qwen2" and slides and window > (config.get("sliding_window") or window):
-        raise _refused(f"some layers see {config['sliding_window']} tokens, and the window has {window}")
+        raise refused(f"some layers see {config['sliding_window']} tokens, and the window has {window}")
 
 
 def _long_rope(config: dict[str, Any], rope: dict[str, Any], window: int) -> RopeTable:
@@ -135,7 +142,7 @@ def _long_rope(config: dict[str, Any], rope: dict[str, Any], window: int) -> Rop
     tables = {name: tuple(map(float, rope[name])) for name in ("short_factor", "long_factor")}
     for name, table in tables.items():
         if len(table) != dims // 2:
-            raise _refused(f"its {name} has {len(table)} numbers for {dims // 2} pairs of dimensions")
+            raise refused(f"its {name} has {len(table)} numbers for {dims // 2} pairs of dimensions")
     factors = tables["long_factor" if window > original else "short_factor"]
     stretch, magnitude = rope.get("factor") or trained / original, rope.get("attention_factor")
     if magnitude is None:
@@ -145,7 +152,8 @@ def _long_rope(config: dict[str, Any], rope: dict[str, Any], window: int) -> Rop
     )
 
 
-def _refused(what: str) -> ModelFormatError:
+def refused(what: str) -> ModelFormatError:
+    """The error for a model that MLX would compute in another way."""
     return ModelFormatError(
         f"MLX cannot run this model: {what}.",
         next_step="Use a GGUF file of it with the llama.cpp backend: `--engine llama.cpp`.",

@@ -6,11 +6,12 @@ fall into endless ones.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from leanvibe_lsp.engine.structured import Structure
-from leanvibe_lsp.errors import BackendError, EngineError, UsageError
+from leanvibe_lsp.errors import BackendError, UsageError
 
 if TYPE_CHECKING:
     from leanvibe_lsp.engine.base import Tokenizer
@@ -51,7 +52,7 @@ class Grammars:
 
 
 class Grammar:
-    """Where a text stands in its structure. Raises EngineError where llguidance gives up."""
+    """Where a text stands in its structure. Raises UsageError where llguidance gives up: another request may do."""
 
     def __init__(self, matcher: Any, stop_ids: frozenset[int], width: int) -> None:
         self._matcher = matcher
@@ -89,16 +90,14 @@ class Grammar:
             known = numpy.unpackbits(bits, count=min(self._width, 8 * len(bits)), bitorder="little")
             row[: len(known)] = known
             if not row.any() and not self._matcher.is_stopped():
-                raise EngineError("The model has no token for what the structure asks for.")
+                raise _unusable("the model has no token for what it asks for")
         self._matcher.rollback(len(draft))
         self._check()
         return rows
 
     def _check(self) -> None:
         if self._matcher.is_error():
-            raise EngineError(
-                f"llguidance gave up: {self._matcher.get_error()}.", next_step="Ask for a simpler structure."
-            )
+            raise _unusable(f"llguidance gave up: {self._matcher.get_error()}")
 
 
 class _Pieces:
@@ -148,6 +147,5 @@ def _library() -> Any:
 
 
 def _unusable(said: str) -> UsageError:
-    return UsageError(
-        f"This structure cannot be held: {' '.join(said.split())}.", next_step="Use a simpler JSON schema, or choices."
-    )
+    said = " ".join(re.split("<(?:backtrace|state)>", said)[0].split())  # behind these is what helps its authors alone
+    return UsageError(f"This structure cannot be held: {said}.", next_step="Use a simpler JSON schema, or choices.")

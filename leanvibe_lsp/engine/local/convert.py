@@ -6,6 +6,7 @@ it, and the next one to the same place removes it. MLX is imported when the weig
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -75,8 +76,8 @@ def convert(
 
     try:
         with _growing(target) as folder:
+            _write_companions(located, folder)  # first: it takes no time, and some tokenizers cannot be written
             kept = write_weights(located, folder, recipe, progress, cancel)
-            _write_companions(located, folder)
             result = Located(target.name, folder, Format.SAFETENSORS, _spec(target), None)
             after = prove(result)
             _refuse(after, f"The result for {target} is thrown away")
@@ -108,8 +109,8 @@ def _growing(target: Path) -> Iterator[Path]:
     """A hidden folder beside `target` that takes its place when all went well, and else is removed."""
     target.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{target.name}.converting-"
-    for left in target.parent.glob(f"{prefix}*"):
-        if not _runs(left.name.removeprefix(prefix)):
+    for left in target.parent.glob(f"{glob.escape(prefix)}*"):
+        if not _is_anothers(left.name.removeprefix(prefix)):
             shutil.rmtree(left, ignore_errors=True)
     folder = target.parent / f"{prefix}{os.getpid()}"
     folder.mkdir()
@@ -124,10 +125,11 @@ def _growing(target: Path) -> Iterator[Path]:
         raise
 
 
-def _runs(process: str) -> bool:
+def _is_anothers(process: str) -> bool:
+    """Whether another process runs under that id. Our own was another's before: in a container ids come again."""
     import psutil
 
-    return process.isdigit() and psutil.pid_exists(int(process))
+    return process.isdigit() and int(process) != os.getpid() and psutil.pid_exists(int(process))
 
 
 def _write_companions(located: Located, folder: Path) -> None:

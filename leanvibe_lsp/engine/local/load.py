@@ -6,6 +6,7 @@ Headers are checked by `engine.models` before MLX sees a file; every tensor must
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -16,9 +17,10 @@ from typing import Any
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.cancel import CancelToken
 from leanvibe_lsp.engine.local import phi3
-from leanvibe_lsp.engine.local.architecture import Architecture, architecture_of
+from leanvibe_lsp.engine.local.architecture import Architecture, architecture_of, refused
 from leanvibe_lsp.engine.local.arrays import BLAS, LIBRARY_ERRORS, mx, nn, tree_flatten
 from leanvibe_lsp.engine.local.gguf_layout import ROPE_TABLES, check_readable, config_of, module_path
+from leanvibe_lsp.engine.local.kv import can_cut, make_prompt_cache
 from leanvibe_lsp.engine.local.precision import suit_cpu
 from leanvibe_lsp.engine.local.rope import TableRope
 from leanvibe_lsp.engine.local.runtime import Blas, device
@@ -27,7 +29,10 @@ from leanvibe_lsp.engine.models.gguf import read_gguf
 from leanvibe_lsp.engine.models.registry import Located
 from leanvibe_lsp.engine.models.safetensors_header import read_folder
 from leanvibe_lsp.engine.models.shapes_safetensors import FAMILIES, check_safetensors
-from leanvibe_lsp.errors import ModelDamaged, ModelFormatError
+from leanvibe_lsp.errors import ModelDamaged, ModelError, ModelFormatError
+
+# MLX's allocators, malloc and CUDA.
+_NO_MEMORY = re.compile(r"unable to allocate|out of memory|cannot allocate|bad_alloc", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +120,9 @@ def _read_folder(folder: Path) -> tuple[Any, dict[str, Any]]:
     model, _changed = load_model(
         folder, lazy=True, strict=True, model_config=architecture.arguments, trust_remote_code=False, **own
     )
+    sees = architecture.sliding_window
+    if sees is not None and architecture.family not in FAMILIES and can_cut(make_prompt_cache(model)):
+        raise refused(f"its tokens see {sees} tokens, and in mlx_lm's {architecture.family} all of the window")
     _turn_by_table(model, architecture)
     return model, config
 
@@ -163,10 +171,18 @@ def _size(config: dict[str, Any], key: str, path: Path, default: int | None = No
     return value
 
 
-def _damaged(path: Path, error: Exception) -> ModelDamaged | ModelFormatError:
+def _damaged(path: Path, error: Exception) -> ModelError:
+    """What MLX says, as an error whose next step helps."""
     said = " ".join(str(error).split()).rstrip(". ")
     if "not supported" in said and "odel type" in said:
         return ModelFormatError(f"mlx_lm does not run {path}: {said}.", next_step="Take another model.")
+    if isinstance(error, MemoryError) or _NO_MEMORY.search(said):
+        return ModelError(
+            f"There is not enough memory to load {path}{f': {said}' if said else ''}.",
+            next_step="Close other programs, or choose a smaller model (`leanvibe models list`).",
+        )
+    if isinstance(error, OSError) and error.errno is not None:
+        return ModelError(f"{path} cannot be read: {error.strerror}.", next_step="Make its files readable.")
     return ModelDamaged(
         f"MLX could not load {path}: {said or type(error).__name__}.", next_step="Download the model again."
     )

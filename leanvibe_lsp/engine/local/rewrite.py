@@ -134,7 +134,8 @@ class _Source:
         recipe, module = self._recipe, self._quantized.get(path)
         weight = f"{path}.weight"
         if module is not None and not recipe.dequantize:
-            self._settings[path] = {"group_size": module.group_size, "bits": module.bits}
+            mode = {} if module.mode == "affine" else {"mode": module.mode}
+            self._settings[path] = {"group_size": module.group_size, "bits": module.bits} | mode
             return tensors
         if module is not None:
             scales, biases = tensors.pop(f"{path}.scales"), tensors.pop(f"{path}.biases", None)
@@ -159,7 +160,7 @@ class _Source:
         """The source's config with what holds now, once all is cooked."""
         config = {name: value for name, value in self._config.items() if not name.startswith("quantization")}
         if self._recipe.dtype:
-            config["torch_dtype"] = self._recipe.dtype
+            config["torch_dtype"] = config["dtype"] = self._recipe.dtype  # the old name and the new one
         if self._settings:
             usual = max(self._settings.values(), key=list(self._settings.values()).count)
             special = {path: own for path, own in self._settings.items() if own != usual}

@@ -87,6 +87,9 @@ def read_manifest(folder: Path) -> Manifest | None:
         files = tuple(
             FileRecord(str(file["path"]), int(file["size"]), str(file["sha256"])) for file in content["files"]
         )
+        perplexity = None if content.get("perplexity") is None else float(content["perplexity"])
+        if perplexity is not None and not 0 < perplexity < float("inf"):
+            raise ValueError("perplexity")
         return Manifest(
             name=str(content["name"]),
             repo=str(content["repo"]),
@@ -94,9 +97,9 @@ def read_manifest(folder: Path) -> Manifest | None:
             files=files,
             pulled_at=str(content["pulled_at"]),
             tool=str(content["tool"]),
-            perplexity=None if content.get("perplexity") is None else float(content["perplexity"]),
+            perplexity=perplexity,
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 

@@ -11,7 +11,7 @@ import statistics
 import struct
 import zlib
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -75,25 +75,33 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """`problems` no model has; `suspects` a model may have, and name the place when it does not work."""
+    """`problems` no model has; `suspects` a model may have, and name the place when it does not work.
+
+    `skipped` says which weights were not counted.
+    """
 
     problems: tuple[Problem, ...] = ()
     suspects: tuple[Problem, ...] = ()
+    skipped: tuple[str, ...] = ()
 
 
 def take_census(files: Iterable[tuple[Path, Mapping[str, TensorInfo]]], cancel: CancelToken) -> Census:
     """Count every tensor of `files` whose type is known. Raises Cancelled, OSError."""
     counts: dict[str, Count] = {}
     shapes: dict[str, tuple[int, ...]] = {}
+    unknown: Counter[str] = Counter()
     for path, tensors in files:
         with path.open("rb") as file:
             for name, tensor in tensors.items():
                 lanes = LANES.get(tensor.dtype)
-                if lanes is not None and tensor.nbytes:
+                if lanes is None:
+                    unknown[tensor.dtype] += tensor.dtype != _PACKED
+                elif tensor.nbytes:
                     file.seek(tensor.offset)
                     counts[name] = count(_pieces(file.read, tensor.nbytes, lanes, cancel), lanes)
                     shapes[name] = tensor.shape
-    return Census(tuple(_problems(counts, shapes)), tuple(_suspects(counts, shapes)))
+    skipped = tuple(f"the weights of {count} {dtype} tensors" for dtype, count in unknown.items() if count)
+    return Census(tuple(_problems(counts, shapes)), tuple(_suspects(counts, shapes)), skipped)
 
 
 def _pieces(read: Callable[[int], bytes], nbytes: int, lanes: _Lanes, cancel: CancelToken) -> Iterator[bytes]:
@@ -169,7 +177,7 @@ def _suspects(counts: Mapping[str, Count], shapes: Mapping[str, tuple[int, ...]]
     families: dict[str, list[str]] = defaultdict(list)
     for name, one in counts.items():
         if one.finite and not one.zero and len(shapes[name]) > 1:
-            families[_role(name)].append(name)
+            families[role(name)].append(name)
     for names in families.values():
         if len(names) < _SIBLINGS:
             continue
@@ -186,9 +194,10 @@ def _suspects(counts: Mapping[str, Count], shapes: Mapping[str, tuple[int, ...]]
                 yield Problem(name, "weights of its own", f"those of {twin}")
 
 
+_PACKED = "U32"  # MLX's quantised numbers: any bits will do, and their scales are tensors of their own
 _SIBLINGS = 4  # fewer layers have no usual size
 
 
-def _role(name: str) -> str:
-    """The tensor's name without its layer: "blk.*.attn_q.weight"."""
+def role(name: str) -> str:
+    """A tensor's name without its layer: "blk.*.attn_q.weight"."""
     return ".".join("*" if part.isdigit() else part for part in name.split("."))

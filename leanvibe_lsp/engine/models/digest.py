@@ -3,8 +3,8 @@
 A file is known by the digest recorded when it came (of a downloaded folder: each file with weights), or, a GGUF, by its
 header: metadata and tensor table, without the weights.
 So a copy of a known model that was changed anywhere is found, wherever it lies and whatever it is called; one with
-another header still has to have the settings its weights were trained with (`kin`). A file that
-was checked is not read again until it changes: a stamp remembers its size, times and inode.
+another header is known by its tensors (`kin`). A file that was checked is not read again until it changes: a stamp
+remembers its size, times and inode.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from leanvibe_lsp import __version__
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.cancel import CancelToken
 from leanvibe_lsp.engine.models import cache as store
 from leanvibe_lsp.engine.models.formats import Format
 from leanvibe_lsp.engine.models.gguf import read_gguf
-from leanvibe_lsp.engine.models.kin import check_settings
+from leanvibe_lsp.engine.models.kin import kin_of, likeness
 from leanvibe_lsp.engine.models.registry import REGISTRY, Located
 from leanvibe_lsp.errors import ModelDamaged, ModelFormatError
 
@@ -41,10 +42,10 @@ def expected_digest(located: Located) -> str | None:
         return located.digest
     try:
         size = read_gguf(located.path).data_offset
-    except ModelFormatError:  # cut or changed since it was located: who loads it says so
+        with located.path.open("rb") as file:
+            owner = _HEADERS.get(hashlib.sha256(file.read(size)).hexdigest())
+    except (OSError, ModelFormatError):  # cut or changed since it was located: who loads it says so
         return None
-    with located.path.open("rb") as file:
-        owner = _HEADERS.get(hashlib.sha256(file.read(size)).hexdigest())
     return dict(REGISTRY[owner].digests).popitem()[1] if owner is not None else None
 
 
@@ -66,7 +67,7 @@ def check_digest(located: Located, *, stamps: Path, cancel: CancelToken) -> str 
         expected = expected_digest(located)
         files = {} if expected is None else {located.path: expected}
         if expected is None:
-            _refuse_other_settings(located.path)
+            _refuse_faulty_kin(located.path, stamps, cancel)
     else:
         recorded = recorded_digests(located) or {}
         files = {located.path / name: sha256 for name, sha256 in recorded.items() if store.is_plain_name(name)}
@@ -76,15 +77,22 @@ def check_digest(located: Located, *, stamps: Path, cancel: CancelToken) -> str 
     return weights[0] if len(weights) == 1 else None
 
 
-def _refuse_other_settings(path: Path) -> None:
+def _refuse_faulty_kin(path: Path, stamps: Path, cancel: CancelToken) -> None:
+    """Tensors of a known model in each other's places, or in a file with other settings."""
     try:
-        problems = check_settings(path, read_gguf(path))
+        file = read_gguf(path)
+        if kin_of(file) is None:
+            return
+        sound = [_stamp(path), f"sound for {__version__}"]
+        known = _read_stamps(stamps)
+        if known.get(str(path)) == sound:
+            return
+        like = likeness(path, file, cancel)
     except (OSError, ModelFormatError):  # cut or changed since it was located: who loads it says so
         return
-    if problems:
-        raise ModelDamaged(
-            f"{path} has the weights of a known model and not its settings: {problems[0]}.", next_step=_GET_AGAIN
-        )
+    if like is not None and like.problems:
+        raise ModelDamaged(f"{path} is {like.model}, and damaged: {like.problems[0]}.", next_step=_GET_AGAIN)
+    _write_stamps(stamps, {**known, str(path): sound})
 
 
 def _check_file(path: Path, expected: str, stamps: Path, cancel: CancelToken) -> None:

@@ -120,6 +120,7 @@ class _Reader:
         self._path = path
         self._size = path.stat().st_size
         self._limit = limit("model.header_bytes")
+        self._items = limit("model.header_items")
         self._buffer = bytearray()
         self._at = 0
 
@@ -136,6 +137,8 @@ class _Reader:
         alignment = metadata.get("general.alignment", 32)
         if not isinstance(alignment, int) or alignment <= 0 or alignment & (alignment - 1):
             raise self._broken(f"the alignment is {alignment!r}, not a power of two")
+        if alignment > limit("model.alignment"):
+            raise self._broken(f"the alignment is {alignment:,}, which is too much")
         data_offset = -(-self._at // alignment) * alignment
         tensors: dict[str, TensorInfo] = {}
         for name, type_number, shape, offset in entries:
@@ -158,6 +161,7 @@ class _Reader:
         # The shortest entries: name length, type and offset; key length, type and one byte.
         if tensor_count * 24 + value_count * 13 > self._size:
             raise self._broken(f"it claims {tensor_count:,} tensors and {value_count:,} values, more than it can hold")
+        self._take_items(tensor_count + value_count)
         return version, tensor_count, value_count
 
     def _entry(self) -> tuple[str, int, tuple[int, ...], int]:
@@ -208,10 +212,17 @@ class _Reader:
         item = _U64.size if kind == _STRING else _SCALARS[kind].size
         if count * item > self._size - self._at:
             raise self._broken(f"{key!r} claims {count:,} items, more than the file can hold")
+        self._take_items(count)
         if kind == _STRING:
             return self._strings(key, count)
         code = _SCALARS[kind].format[1:]
         return list(struct.unpack(f"<{count}{code}", self._take(count * item)))
+
+    def _take_items(self, count: int) -> None:
+        """Python takes many times the bytes of the file for each."""
+        self._items -= count
+        if self._items < 0:
+            raise self._broken(f"it has more than {limit('model.header_items'):,} tensors, values and items of lists")
 
     def _strings(self, key: str, count: int) -> list[str]:
         # Called for vocabularies of 200,000 entries: one loop over local names, no call per string.

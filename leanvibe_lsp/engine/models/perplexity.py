@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.engine.base import Engine, Loaded
 from leanvibe_lsp.engine.models.selftest import State, Verdict, prompt_ids
+from leanvibe_lsp.errors import ModelFormatError
 
 if TYPE_CHECKING:
     from leanvibe_lsp.core.cancel import CancelToken
@@ -135,7 +136,14 @@ def measure(engine: ScoringEngine, loaded: Loaded, cancel: CancelToken, recorded
 
 
 def perplexity_of(logprobs: Sequence[float], recorded: float | None = None) -> Perplexity:
-    """Pure: the perplexity of these natural log-probabilities, at least one."""
+    """Pure: the perplexity of these natural log-probabilities.
+
+    Raises ModelFormatError for none at all: by its tokenizer the text is one token.
+    """
+    if not logprobs:
+        raise ModelFormatError(
+            "The model's tokenizer makes one token of the whole fixed text.", next_step="Take another model."
+        )
     mean = math.fsum(logprobs) / len(logprobs) if all(map(math.isfinite, logprobs)) else -math.inf
     return Perplexity(math.exp(min(-mean, _LARGEST)) if mean > -math.inf else math.inf, len(logprobs), recorded)
 

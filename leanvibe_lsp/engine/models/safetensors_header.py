@@ -140,7 +140,7 @@ def _read_json(path: Path) -> tuple[int, int, dict[str, Any]]:
 def _tensor(path: Path, name: str, entry: Any, data_offset: int) -> TensorInfo:
     try:
         dtype, shape, (begin, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
-        whole = all(type(number) is int and number >= 0 for number in (*shape, begin, end))
+        whole = isinstance(dtype, str) and all(type(number) is int and number >= 0 for number in (*shape, begin, end))
     except (KeyError, TypeError, ValueError) as error:
         raise _broken(path, f"the entry of {name!r} is malformed") from error
     if not whole:

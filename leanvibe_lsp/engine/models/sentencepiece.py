@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from leanvibe_lsp.config.limits import limit
+
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 SPACE = "\u2581"  # its visible space
 _UNIGRAM, _BPE = 1, 2
@@ -61,6 +63,8 @@ def parse(data: bytes) -> SentencePieceModel:
         raise ValueError(f"it is of the kind {kind}; unigram (1) and BPE (2) are read")
     if not pieces:
         raise ValueError("it has no vocabulary")
+    if len(pieces) > limit("tokenizer.tokens"):
+        raise ValueError(f"it has {len(pieces):,} tokens")
     if len({piece.text for piece in pieces}) < len(pieces):
         raise ValueError("its vocabulary says a piece twice")
     unk_id = _number(trainer, 40, 0)
@@ -102,7 +106,14 @@ def tokenizer_json(model: SentencePieceModel) -> dict[str, Any]:
 
 
 def merges_by_score(scores: Mapping[str, float]) -> list[tuple[str, str]]:
-    """SentencePiece joins the neighbours whose joint token scores best: as merges, all splits by score."""
+    """SentencePiece joins the neighbours whose joint token scores best: as merges, all splits by score.
+
+    Raises ValueError for a vocabulary that would take too long, which no real one does.
+    """
+    if max(map(len, scores), default=0) > limit("tokenizer.piece_characters"):
+        raise ValueError("one of its tokens is too long")
+    if sum(map(len, scores)) > limit("tokenizer.splits"):
+        raise ValueError("its tokens are too long together")
     found = [
         (-score, text[:cut], text[cut:])
         for text, score in scores.items()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FAMILIES = ("llama", "qwen2", "phi3")
+_LAYERS = ("n_layer", "num_layer")  # what has "layers" in its name counts, too
 _FLOATS = {"F16", "BF16", "F32"}
 _BYTES = {"U8"}
 _AFFINE = ("affine", None)
@@ -69,11 +70,11 @@ def _without_scales(tensors: dict[str, TensorInfo]) -> list[Problem]:
 def _too_many_layers(config: dict[str, Any], tensors: int) -> list[Problem]:
     """Every family's loader takes time and memory for each layer, whether it has weights or not."""
     return [
-        Problem("num_hidden_layers", f"at most {tensors}, the tensors in the folder", str(part["num_hidden_layers"]))
-        for part in (config, config.get("text_config"))
+        Problem(key, f"at most {tensors}, the tensors in the folder", str(value))
+        for part in (config, *config.values())
         if isinstance(part, dict)
-        and isinstance(part.get("num_hidden_layers"), int | float)
-        and part["num_hidden_layers"] > tensors
+        for key, value in part.items()
+        if (key in _LAYERS or "layers" in key) and isinstance(value, int | float) and value > tensors
     ]
 
 

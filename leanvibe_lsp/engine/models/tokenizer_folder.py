@@ -35,7 +35,7 @@ def tokenizer_from_folder(folder: Path) -> TokenizerFiles:
     try:
         described = _described(folder, config, texts)
         tokenizer = tokenizer_json.build(described.content, described.later)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
         raise _broken(folder, f"its tokenizer is malformed ({error})") from error
     texts = described.special_text | texts
     ends = _end_ids(folder)
@@ -87,9 +87,7 @@ def _added_beside(folder: Path, config: dict[str, Any]) -> dict[int, dict[str, A
 def _sentencepiece(folder: Path) -> sentencepiece.SentencePieceModel:
     file = folder / "tokenizer.model"
     try:
-        if file.stat().st_size > limit("model.header_bytes"):
-            raise ValueError("it is too large")
-        return sentencepiece.parse(file.read_bytes())
+        return sentencepiece.parse(_bytes(file))
     except (OSError, ValueError) as error:
         raise _broken(folder, f"its tokenizer.model cannot be read: {error}") from error
 
@@ -142,12 +140,23 @@ def _optional_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        data = _bytes(path)
+    except (OSError, ValueError) as error:
+        raise _broken(path.parent, f"its {path.name} cannot be read: {error}") from error
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError) as error:
         raise _broken(path.parent, f"its {path.name} is no JSON") from error
     if not isinstance(content, dict):
         raise _broken(path.parent, f"its {path.name} is no JSON object")
     return content
+
+
+def _bytes(file: Path) -> bytes:
+    """All of a file. Raises OSError, ValueError for one that is too large."""
+    if file.stat().st_size > limit("tokenizer.bytes"):
+        raise ValueError("it is too large")
+    return file.read_bytes()
 
 
 def _broken(folder: Path, what: str) -> ModelFormatError:

@@ -5,8 +5,10 @@ What a `tokenizer.ggml.pre` stands for was taken from llama.cpp's vocabulary cod
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
+from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.engine.models.gguf import GgufFile, read_gguf
 from leanvibe_lsp.engine.models.sentencepiece import (
     BYTE,
@@ -19,6 +21,7 @@ from leanvibe_lsp.engine.models.sentencepiece import (
     merges_by_score,
 )
 from leanvibe_lsp.engine.models.tokenizer_added import SpecialToken
+from leanvibe_lsp.engine.models.tokenizer_json import guarded, is_panic
 from leanvibe_lsp.engine.models.vocabulary import (
     ModelTokenizer,
     Spelling,
@@ -88,7 +91,7 @@ def tokenizer_from_gguf(path: Path) -> TokenizerFiles:
     if literal:
         built.add_tokens([_added(tokens[token_id]) for token_id in sorted(literal)])
     tokenizer = ModelTokenizer(
-        lambda text: built.encode(text, add_special_tokens=False).ids,
+        guarded(built),
         [*tokens],
         spelling,
         special={
@@ -154,6 +157,8 @@ def _adds_bos(file: GgufFile, kind: str) -> bool:
 def _strings(file: GgufFile, path: Path, key: str) -> list[str]:
     value = file.metadata.get(key)
     if isinstance(value, list) and value and isinstance(value[0], str):
+        if len(value) > limit("tokenizer.tokens"):
+            raise ModelFormatError(f"{path} has a {key} of {len(value):,} items, which is too much.")
         return [str(item) for item in value]
     raise ModelFormatError(
         f"{path} has no {key}: it holds weights without a tokenizer.", next_step="Take a complete file."
@@ -167,6 +172,8 @@ def _types(file: GgufFile, path: Path, tokens: list[str]) -> list[int]:
         return [CONTROL if token_id in named else NORMAL for token_id in range(len(tokens))]
     if not isinstance(value, list) or len(value) != len(tokens):
         raise ModelFormatError(f"{path} has {len(tokens)} tokens and another number of token types.")
+    if not all(type(item) is int for item in value):
+        raise ModelFormatError(f"{path} has token types that are no whole numbers.", next_step="Take a complete file.")
     return [int(item) for item in value]
 
 
@@ -214,14 +221,19 @@ def _sentencepiece(
     scores = file.metadata.get("tokenizer.ggml.scores")
     if not isinstance(scores, list) or len(scores) != len(tokens):
         raise ModelFormatError(f"{path} has {len(tokens)} tokens and another number of scores.")
+    if not all(isinstance(score, int | float) and math.isfinite(score) for score in scores):
+        raise ModelFormatError(f"{path} has scores that are no numbers.", next_step="Take a complete file.")
     vocabulary = {
         text: token_id
         for token_id, (text, kind) in enumerate(zip(tokens, types, strict=True))
         if kind in (NORMAL, BYTE, UNKNOWN) or token_id in literal
     }
-    merges = merges_by_score(
-        {text: float(scores[token_id]) for text, token_id in vocabulary.items() if types[token_id] == NORMAL}
-    )
+    try:
+        merges = merges_by_score(
+            {text: float(scores[token_id]) for text, token_id in vocabulary.items() if types[token_id] == NORMAL}
+        )
+    except ValueError as error:
+        raise ModelFormatError(f"The tokenizer of {path} cannot be used: {error}.") from error
     unknown = next((text for text, kind in zip(tokens, types, strict=True) if kind == UNKNOWN), None)
     built = _bpe(path, vocabulary, merges, byte_fallback=True, unk_token=unknown, fuse_unk=True)
     steps: list[tokenizers.normalizers.Normalizer] = [tokenizers.normalizers.Replace(" ", SPACE)]
@@ -236,7 +248,9 @@ def _bpe(path: Path, vocabulary: dict[str, int], merges: list[Any], **options: A
 
     try:
         return tokenizers.Tokenizer(tokenizers.models.BPE(vocabulary, merges, **options))
-    except Exception as error:
+    except BaseException as error:
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
         raise ModelFormatError(
             f"The tokenizer of {path} is broken: {error}.", next_step="Download it again."
         ) from error

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.engine.models.tokenizer_added import SpecialToken
+from leanvibe_lsp.engine.models.tokenizer_growth import check_growth
 from leanvibe_lsp.engine.models.vocabulary import ModelTokenizer, Spelling, looks_like_markup
 from leanvibe_lsp.errors import ModelFormatError
+
+if TYPE_CHECKING:
+    import tokenizers
 
 
 def build(content: dict[str, Any], later: dict[str, Any]) -> ModelTokenizer:
@@ -21,6 +26,7 @@ def build(content: dict[str, Any], later: dict[str, Any]) -> ModelTokenizer:
     Raises ValueError for a kind that is not read, and KeyError, TypeError, ValueError or AttributeError for a
     malformed one.
     """
+    check_growth(content)
     spelling = _spelling(content)
     added = [entry for entry in content.get("added_tokens") or [] if isinstance(entry, dict)]
     vocabulary = content["model"]["vocab"]
@@ -39,6 +45,8 @@ def build(content: dict[str, Any], later: dict[str, Any]) -> ModelTokenizer:
         else {piece: token_id for token_id, (piece, _score) in enumerate(vocabulary)}
     )
     texts |= {str(entry["content"]): int(entry["id"]) for entry in added}
+    if not all(0 <= token_id < limit("tokenizer.tokens") for token_id in texts.values()):
+        raise ValueError(f"a token's id is not from 0 to {limit('tokenizer.tokens') - 1:,}")
     pieces: list[str | None] = [None] * (max(texts.values(), default=-1) + 1)
     for text, token_id in texts.items():
         pieces[token_id] = text
@@ -76,25 +84,29 @@ def _encoder(content: dict[str, Any], special: Mapping[str, SpecialToken]) -> Ca
     try:
         built = tokenizers.Tokenizer.from_str(json.dumps(plain))
     except BaseException as error:
-        if isinstance(error, Exception) or _is_panic(error):
+        if isinstance(error, Exception) or is_panic(error):
             raise ValueError(f"it is not accepted ({error})") from error
         raise
+    return guarded(built)
+
+
+def guarded(built: tokenizers.Tokenizer) -> Callable[[str], list[int]]:
+    """Ids of plain text; a failure inside the library is a ModelFormatError."""
 
     def encode(text: str) -> list[int]:
         try:
             return built.encode(text, add_special_tokens=False).ids
         except BaseException as error:
-            if not _is_panic(error):
+            if not is_panic(error):
                 raise
             raise ModelFormatError(
-                "The model's tokenizer is damaged: it fails on a text.",
-                next_step="Take a complete folder of the model.",
+                "The model's tokenizer is damaged: it fails on a text.", next_step="Take a complete copy of the model."
             ) from error
 
     return encode
 
 
-def _is_panic(error: BaseException) -> bool:
+def is_panic(error: BaseException) -> bool:
     """A failure inside the library, which is no Exception and has no name to import."""
     return type(error).__name__ == "PanicException"
 

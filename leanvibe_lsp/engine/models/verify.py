@@ -6,7 +6,7 @@ executed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from leanvibe_lsp.engine.models.census import Census, take_census
 from leanvibe_lsp.engine.models.digest import expected_digest, recorded_digests, sha256_of
 from leanvibe_lsp.engine.models.formats import Format
 from leanvibe_lsp.engine.models.gguf import read_gguf
-from leanvibe_lsp.engine.models.kin import check_settings
+from leanvibe_lsp.engine.models.kin import likeness
 from leanvibe_lsp.engine.models.safetensors_header import read_folder, read_header
 from leanvibe_lsp.engine.models.shapes_gguf import check_gguf
 from leanvibe_lsp.engine.models.shapes_safetensors import check_safetensors
@@ -24,6 +24,8 @@ from leanvibe_lsp.engine.models.tensor import Problem
 from leanvibe_lsp.errors import ModelFormatError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from leanvibe_lsp.engine.models.registry import Located
 
 
@@ -49,7 +51,8 @@ class FileDigest:
 class FileReport:
     """What the files are worth. `skipped` names what could not be checked, for example an unknown architecture.
 
-    `suspects` are weights unlike those of the other layers: a reason to doubt, and no proof.
+    `suspects` are weights unlike those of the other layers, or of the model they resemble: a reason to doubt, and no
+    proof.
     """
 
     digests: tuple[FileDigest, ...]
@@ -65,7 +68,7 @@ class FileReport:
 
 def verify_files(located: Located, *, progress: Callable[[VerifyProgress], None], cancel: CancelToken) -> FileReport:
     """Check all that needs no computing. Raises Cancelled; an unreadable file is a problem, no error."""
-    problems, skipped = _check_tensors(located)
+    problems, skipped, suspects = _check_tensors(located, cancel)
     expected = _expected_digests(located)
     problems += [
         Problem(name, "the name of a file in the model's folder", "a path")
@@ -80,22 +83,45 @@ def verify_files(located: Located, *, progress: Callable[[VerifyProgress], None]
         for name in sorted(expected)
         if not (folder / name).is_file()
     ]
-    total = sum(file.stat().st_size for file in present)
-    done = 0
-    digests = []
-    for file in present:
-
-        def here(size: int, name: str = file.name, before: int = done) -> None:
-            progress(VerifyProgress(name, before + size, total))
-
-        found = sha256_of(file, progress=here, cancel=cancel)
-        done += file.stat().st_size
-        recorded = expected[file.name]
-        digests.append(FileDigest(file.name, found, recorded))
-        if recorded not in (None, found):
-            problems.append(Problem(file.name, f"sha256 {recorded}", found))
+    digests, unreadable = _hash(present, expected, progress, cancel)
+    problems += unreadable
+    problems += [
+        Problem(digest.file, f"sha256 {digest.expected}", digest.sha256)
+        for digest in digests
+        if digest.expected not in (None, digest.sha256)
+    ]
     census = census_of(located, cancel)
-    return FileReport(tuple(digests), (*problems, *census.problems), tuple(skipped), census.suspects)
+    return FileReport(
+        digests=tuple(digests),
+        problems=(*problems, *census.problems),
+        skipped=(*skipped, *census.skipped),
+        suspects=(*suspects, *census.suspects),
+    )
+
+
+def _hash(
+    files: Sequence[Path],
+    expected: Mapping[str, str | None],
+    progress: Callable[[VerifyProgress], None],
+    cancel: CancelToken,
+) -> tuple[list[FileDigest], list[Problem]]:
+    """The files' digests, and those that cannot be read."""
+    sizes = {file: file.stat().st_size for file in files}
+    total, done = sum(sizes.values()), 0
+    digests, unreadable = [], []
+    for file, size in sizes.items():
+
+        def here(count: int, name: str = file.name, before: int = done) -> None:
+            progress(VerifyProgress(name, before + count, total))
+
+        try:
+            found = sha256_of(file, progress=here, cancel=cancel)
+        except OSError as error:
+            unreadable.append(Problem(file.name, "a file that can be read", error.strerror or str(error)))
+        else:
+            digests.append(FileDigest(file.name, found, expected[file.name]))
+        done += size
+    return digests, unreadable
 
 
 def census_of(located: Located, cancel: CancelToken) -> Census:
@@ -120,17 +146,21 @@ def likely_fault(located: Located | None) -> str:
     return next((str(problem) for problem in (*census.problems, *census.suspects)), "")
 
 
-def _check_tensors(located: Located) -> tuple[list[Problem], list[str]]:
+def _check_tensors(located: Located, cancel: CancelToken) -> tuple[list[Problem], list[str], list[Problem]]:
+    """Problems, what was not checked, and suspects."""
     try:
         if located.format is Format.GGUF:
             file = read_gguf(located.path)
             problems, skipped = check_gguf(file)
-            return problems + check_settings(located.path, file), skipped
+            like = likeness(located.path, file, cancel)
+            if like is None:
+                return problems, skipped, []
+            return [*problems, *like.problems], skipped, list(like.suspects)
         tensors, problems = read_folder(located.path)
         more, skipped = check_safetensors(located.path / "config.json", tensors)
     except ModelFormatError as error:
-        return [Problem(located.path.name, "a readable model", error.message.rstrip("."))], []
-    return problems + more, skipped
+        return [Problem(located.path.name, "a readable model", error.message.rstrip("."))], [], []
+    return problems + more, skipped, []
 
 
 def _expected_digests(located: Located) -> dict[str, str | None]:

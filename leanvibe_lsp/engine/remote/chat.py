@@ -113,7 +113,7 @@ class Reading:
         try:
             event = json.loads(data.decode())
         except (ValueError, RecursionError) as error:
-            raise BadEvent(f"an event is no JSON: {data[:80].decode(errors='replace')!r}") from error
+            raise BadEvent(f"an event is no JSON: {data.decode(errors='replace')}") from error
         _expect(event, dict, "an event")
         if failure := event.get("error"):
             said = failure.get("message", failure) if isinstance(failure, dict) else failure

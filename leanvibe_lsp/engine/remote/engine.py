@@ -119,11 +119,11 @@ class RemoteEngine:
         deadline: Deadline,
         pause: Pause = NO_PAUSE,
     ) -> Finished:
-        """Send the conversation; `pause` is not looked at, since nothing of this machine is held meanwhile.
+        """Send the conversation. More urgent work has its turn while the server is waited for, and may ask it too.
 
         A chunk is what came in one piece, mostly a token. Raises Withheld, RemoteError, Incomplete, UsageError.
         """
-        server, stop = self._ready(), Stop(cancel, deadline)
+        server, stop = self._ready(), Stop(cancel, deadline, pause)
         if not request.messages:
             raise UsageError("A server takes a conversation, not tokens.", next_step="Ask with messages.")
         check_sources(request.sources, self._settings)
@@ -203,11 +203,14 @@ def check_sources(sources: Iterable[Source], settings: RemoteSettings) -> None:
     """Raise Withheld when a file may not leave, by the name it was given or by the one it really has."""
     for uri in dict.fromkeys(source.uri for source in sources):
         paths = policy.paths_of(uri)
-        rule = policy.refusal((paths[0], *_real(uri, paths[0])), settings.allow, settings.deny)
+        name, rule = paths[0], policy.refusal(paths[:1], settings.allow, settings.deny)
         rule = rule or policy.refusal(paths[1:], ("**",), settings.deny)
+        real = _real(uri, name)
+        if rule is None and (rule := policy.refusal(real, settings.allow, settings.deny)) is not None:
+            name = f"{name} (really {real[0]})"
         if rule is not None:
             raise Withheld(
-                f"{paths[0]} may not leave this machine: {rule}; nothing was sent.",
+                f"{name} may not leave this machine: {rule}; nothing was sent.",
                 next_step="Ask without this file, or a model on this machine.",
             )
 

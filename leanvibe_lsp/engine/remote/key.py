@@ -58,13 +58,13 @@ def origin_of(url: str) -> str:
 def find_key(url: str, environment: Mapping[str, str]) -> Key:
     """LEANVIBE_REMOTE_KEY, or what the keyring has under "leanvibe" for this server; no key where neither knows one.
 
-    With LEANVIBE_REMOTE_URL set, the variable's key is for that server alone: settings that come with a project must
-    not send it elsewhere. Raises UsageError for what no header can carry.
+    The variable's key is for the server of LEANVIBE_REMOTE_URL alone, and for none without that: settings that come
+    with a project must not send it elsewhere. Raises UsageError for what no header can carry.
     """
     origin = origin_of(url)
     meant = environment.get("LEANVIBE_REMOTE_URL")
     value = environment.get(VARIABLE, "").strip()
-    if meant and origin_of(meant) != origin:
+    if not meant or origin_of(meant) != origin:
         value = ""
     value = value or _from_keyring(origin)
     if not all("!" <= character <= "~" for character in value):

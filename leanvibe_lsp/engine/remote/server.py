@@ -15,6 +15,7 @@ from typing import Any
 
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
+from leanvibe_lsp.engine.base import NO_PAUSE, Pause
 from leanvibe_lsp.engine.remote import retry
 from leanvibe_lsp.engine.remote.breaker import Breaker, Circuit
 from leanvibe_lsp.engine.remote.key import VARIABLE, Key
@@ -23,29 +24,35 @@ from leanvibe_lsp.engine.remote.wire import Call, ConnectFailed, Exchange, Head,
 from leanvibe_lsp.errors import RemoteError
 
 _HELP = {
-    401: f"Set {VARIABLE} to a key of this server.",
-    403: f"Set {VARIABLE} to a key that may use this model.",
+    401: f"Set {VARIABLE} to a key of this server, and LEANVIBE_REMOTE_URL to its address.",
+    403: f"Set {VARIABLE} to a key that may use this model, and LEANVIBE_REMOTE_URL to its address.",
     404: "Look at the address (it mostly ends in /v1) and at the name of the model.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """What ends a wait from outside."""
+    """What ends a wait from outside, or has its turn in it: asked again and again while a server is waited for."""
 
     cancel: CancelToken
     deadline: Deadline
+    pause: Pause = NO_PAUSE
 
     def check(self) -> None:
-        """Raise Cancelled or DeadlineExceeded."""
+        """Let more urgent work run. Raises Cancelled or DeadlineExceeded."""
         self.cancel.check()
         self.deadline.check()
+        if self.pause.wanted:
+            self.pause.run()
 
     def sleep(self, seconds: float) -> None:
         """Wait; raises as soon as it is ended."""
         pulled = threading.Event()
         self.cancel.on_cancel(pulled.set)
-        pulled.wait(max(0.0, min(seconds, self.deadline.at - time.monotonic())))
+        until = min(time.monotonic() + seconds, self.deadline.at)
+        while (rest := until - time.monotonic()) > 0 and not pulled.is_set():
+            pulled.wait(min(rest, limit("remote.poll_milliseconds") / 1000))
+            self.check()
         self.check()
 
 

@@ -146,7 +146,9 @@ class Exchange:
     def _next(self) -> Head | bytes | None:
         until = time.monotonic() + self._patience
         while True:
+            looked_at = time.monotonic()
             self._check()
+            until += time.monotonic() - looked_at  # what else was done meanwhile is not the server's silence
             try:
                 item = self._items.get(timeout=limit("remote.poll_milliseconds") / 1000)
             except queue.Empty:

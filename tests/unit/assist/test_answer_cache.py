@@ -5,6 +5,7 @@ import sqlite3
 import stat
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,67 @@ def test_clear_forgets_everything_and_may_be_called_again(cache: AnswerCache) ->
     cache.clear()
     assert cache.get(b"a") is None
     assert cache.status().bytes == 0
+
+
+def files(cache: AnswerCache) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in cache.path.parent.iterdir()}
+
+
+def test_nothing_of_what_was_forgotten_stays_on_the_disk(cache: AnswerCache) -> None:
+    """Neither in the file nor beside it, also while somebody else has it open."""
+    secret = "def hunter2(): ..." * 5_000
+    cache.put(b"a", replace(_ANSWER, text=secret))
+    with closing(sqlite3.connect(cache.path)) as other:
+        assert other.execute("SELECT count(*) FROM answers").fetchone() == (1,)
+        cache.put(b"b", replace(_ANSWER, text=secret))
+        assert any(b"hunter2" in content for name, content in files(cache).items() if name.endswith("-wal"))
+        cache.clear()
+        assert [name for name, content in files(cache).items() if b"hunter2" in content] == []
+        assert len(files(cache)[cache.path.name]) < len(secret)  # the room is given back, not only overwritten
+
+
+def test_who_has_it_open_while_it_is_cleared_goes_on(cache: AnswerCache) -> None:
+    """The file stays the same file: another process reads and writes it as before."""
+    cache.put(b"a", _ANSWER)
+    with closing(sqlite3.connect(cache.path)) as other:
+        assert other.execute("SELECT count(*) FROM answers").fetchone() == (1,)
+        cache.clear()
+        cache.put(b"b", _ANSWER)
+        assert other.execute("SELECT key FROM answers").fetchall() == [(b"b",)]
+        with other:
+            other.execute("DELETE FROM answers")
+    assert cache.status().answers == 0
+
+
+def test_a_cache_that_is_locked_is_not_said_to_be_cleared(cache: AnswerCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_limit(monkeypatch, "answers.lock_milliseconds", 0)
+    cache.put(b"a", _ANSWER)
+    with closing(sqlite3.connect(cache.path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(OSError, match="locked"):
+            cache.clear()
+    assert cache.get(b"a") == _ANSWER
+
+
+@pytest.mark.parametrize("use", [lambda cache: cache.get(b"a"), AnswerCache.clear], ids=["used", "cleared"])
+def test_nothing_is_left_beside_a_damaged_file(cache: AnswerCache, use: Any) -> None:
+    """What belongs to the old file would be read as a part of the next one."""
+    cache.path.parent.mkdir()
+    for suffix in ("", "-wal", "-shm"):
+        cache.path.with_name(cache.path.name + suffix).write_bytes(b"no database at all" * 100)
+    use(cache)
+    assert [name for name, content in files(cache).items() if b"at all" in content] == []
+    cache.put(b"a", _ANSWER)
+    assert cache.get(b"a") == _ANSWER
+
+
+def test_a_damaged_cache_is_removed_with_what_is_beside_it(cache: AnswerCache) -> None:
+    """SQLite leaves those while another process has them open; they quote code."""
+    cache.path.parent.mkdir()
+    for suffix in ("", "-wal", "-shm"):
+        cache.path.with_name(cache.path.name + suffix).write_bytes(b"old")
+    cache._remove()
+    assert files(cache) == {}
 
 
 @pytest.mark.parametrize("content", [b"no database at all" * 100, b"SQLite format 3\x00" + b"\xff" * 5000])

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,8 @@ from leanvibe_lsp.config.limits import LIMITS
 from leanvibe_lsp.core.cancel import CancelToken
 from leanvibe_lsp.core.text import LineIndex, Span
 from leanvibe_lsp.documents.snapshot import Snapshot
-from leanvibe_lsp.engine.base import Chunk, Engine, Loaded
+from leanvibe_lsp.engine.base import Chunk, Engine, Loaded, Source
+from leanvibe_lsp.engine.chain import Choose, EngineChain, Skipped
 from leanvibe_lsp.engine.host import EngineHost
 from leanvibe_lsp.engine.mock import NOTICE, TEMPLATE, CharacterTokenizer, MockEngine
 from leanvibe_lsp.engine.scheduler import Scheduler
@@ -36,7 +38,9 @@ from leanvibe_lsp.errors import (
     DeadlineExceeded,
     EngineError,
     Incomplete,
+    LeanVibeError,
     UsageError,
+    Withheld,
 )
 from tests.support.engines import WAIT, EndlessEngine, KnowingEngine, located
 
@@ -71,11 +75,11 @@ class Room:
             answers=self.answers,
         )
 
-    def first(self) -> EngineHost:
+    def first(self) -> tuple[EngineHost, tuple[Skipped, ...]]:
         """The first host."""
-        return self.hosts[0]
+        return self.hosts[0], ()
 
-    def after(self, host: EngineHost) -> EngineHost | None:
+    def after(self, host: EngineHost, error: LeanVibeError) -> EngineHost | None:
         """The one behind it."""
         return next(iter(self.hosts[self.hosts.index(host) + 1 :]), None)
 
@@ -488,3 +492,230 @@ def test_a_prompt_never_exceeds_its_room(
     assert question in text_of(prompt.ids)
     for block in prompt.packed.blocks:
         assert block.text.rstrip() in text_of(prompt.ids)
+
+
+# What a server is told
+
+
+def server() -> Loaded:
+    """A model behind one."""
+    return Loaded(8_000, 0, "remote", None, "")
+
+
+_SEEN = (Source("file:///project/seen.py", 3, 9),)
+
+
+def test_a_server_is_told_of_all_that_the_prompt_quotes() -> None:
+    """Each block that was packed, and what earlier turns quote: the policy judges them, and the receipt lists them."""
+    history = (Turn("user", "a", ()), Turn("assistant", "b", _SEEN))
+    inside = _CODE.index("return os")
+    request = AskRequest("q", (place(span=Span(inside, inside + 6)), place("x = 1\n", name="other.py")), history)
+    prompt = build_prompt(request, server())
+    blocks = tuple(Source(block.uri, block.start_line, block.end_line) for block in prompt.packed.blocks)
+    assert len({source.uri for source in blocks}) == 2
+    assert prompt.sources == (*blocks, *_SEEN)
+    assert module._generation(request, prompt).sources == prompt.sources
+    assert [message.content for message in prompt.messages[1:3]] == ["a", "b"]
+
+
+@pytest.mark.parametrize("known", [0, 2])
+def test_a_server_is_not_told_of_turns_whose_files_are_not_known(known: int) -> None:
+    """Nor of what was answered after them, which may repeat them; that is said. A model here is told of all."""
+    turns = [Turn("user", "one", ()), Turn("assistant", "two", _SEEN)][:known]
+    turns += [Turn("user", "PASSWORD", None), Turn("assistant", "it is hunter2", ()), Turn("user", "really?", ())]
+    request = AskRequest("q", history=(*turns, Turn("assistant", "hunter2", ())))
+    prompt = build_prompt(request, server())
+    said = " ".join(message.content for message in prompt.messages)
+    assert "PASSWORD" not in said
+    assert "hunter2" not in said
+    assert ("two" in said) is (known == 2)
+    assert prompt.omitted == ("4 earlier messages: a server answers, and it is not known which files they quote",)
+    here = build_prompt(request, model(8_000))
+    assert here.omitted == ()
+    assert "hunter2" in text_of(here.ids)
+
+
+def test_what_a_forgotten_turn_quotes_counts_while_a_later_one_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The later answer was given by a model that knew it; without any earlier turn it counts no more."""
+    history = (
+        Turn("user", "x" * 90, ()),
+        Turn("assistant", "y" * 90, _SEEN),
+        Turn("user", "u", ()),
+        Turn("assistant", "v", ()),
+    )
+    monkeypatch.setitem(LIMITS, "history.tokens", replace(LIMITS["history.tokens"], default=10))
+    prompt = build_prompt(AskRequest("q", history=history), server())
+    assert [message.content for message in prompt.messages[1:3]] == ["u", "v"]
+    assert prompt.sources == _SEEN
+    assert build_prompt(AskRequest("q", history=history[:2]), server()).sources == ()
+
+
+@pytest.mark.parametrize("structure", [None, Structure.of_schema({"type": "object"})])
+def test_a_structure_may_say_the_same_over_and_over(structure: Structure | None) -> None:
+    """A list of equal things is no loop; text without a structure is watched for them."""
+    request = AskRequest("q", structure=structure)
+    assert module._generation(request, build_prompt(request, model(8_000))).stop_loops is (structure is None)
+
+
+class Chained:
+    """A real chain over engines by the names of their models, best first; `built` are all that were made."""
+
+    def __init__(self, **engines: Callable[[], Engine]) -> None:
+        self.engines = engines
+        self.built: list[tuple[str, Any]] = []
+        self.chain = EngineChain(
+            lambda: tuple(Selection("llama.cpp", located(name=name), ()) for name in self.engines), self._make
+        )
+        self.workers = ThreadPoolExecutor(max_workers=2)
+        self.heard: list[AskEvent] = []
+
+    def _make(self, choose: Choose, name: str) -> EngineHost:
+        return EngineHost(choose, self._build, Scheduler(capacity=16), name=name)
+
+    def _build(self, selection: Selection) -> Engine:
+        engine = self.engines[selection.model]()
+        self.built.append((selection.model, engine))
+        return engine
+
+    async def ask(self, question: str = "q") -> Answer:
+        """Ask down the chain."""
+        return await ask(
+            AskRequest(question),
+            hosts=self.chain,
+            workers=self.workers,
+            sink=self.heard.append,
+            cancel=CancelToken(),
+        )
+
+    @property
+    def held(self) -> list[str]:
+        """The models in memory."""
+        return [name for name, engine in self.built if not engine.closed]
+
+
+@pytest.fixture
+def chained() -> Iterator[Callable[..., Chained]]:
+    """Chains that are closed after the test."""
+    made: list[Chained] = []
+
+    def make(**engines: Callable[[], Engine]) -> Chained:
+        made.append(Chained(**engines))
+        return made[-1]
+
+    yield make
+    for one in made:
+        assert one.chain.close(WAIT)
+        one.workers.shutdown()
+
+
+MakeChained = Callable[..., Chained]
+
+
+async def test_an_engine_that_is_left_alone_is_named_in_each_answer(chained: MakeChained) -> None:
+    """Nobody is answered by the second one without being told why, however long the first one is left alone."""
+    room = chained(one=Failing, two=KnowingEngine)
+    for question in ("a", "b"):
+        answer = await room.ask(question)
+        assert answer.model == "two"
+        assert [(one.engine, one.reason) for one in answer.fallbacks] == [("one on llama.cpp", "it broke.")]
+
+
+async def test_what_may_not_leave_is_asked_of_the_engine_here_although_it_failed(chained: MakeChained) -> None:
+    """It is well again: it answers, and the answer says what happened; it is not: the refusal says so."""
+    room = chained(one=Failing, server=KnowingEngine)
+    await room.ask("a")
+    room.engines["one"] = KnowingEngine
+    room.built[-1][1].generate = Failing(error=Withheld("secret.py may not leave.")).generate
+    answer = await room.ask("b")
+    assert answer.model == "one"
+    assert [(one.engine, one.reason) for one in answer.fallbacks] == [
+        ("server on llama.cpp", "secret.py may not leave.")
+    ]
+    room = chained(one=Failing, server=KnowingEngine)
+    await room.ask("a")
+    room.built[-1][1].generate = Failing(error=Withheld("secret.py may not leave.")).generate
+    with pytest.raises(Withheld, match=r"may not leave\. Before that, one on llama\.cpp: it broke\."):
+        await room.ask("b")
+    assert [name for name, _ in room.built] == ["one", "server", "one"]
+
+
+async def test_an_error_that_others_see_too_stays_as_it_is(chained: MakeChained) -> None:
+    """The history is the asker's; the engine's own status has the engine's own error."""
+    room = chained(one=Failing, two=lambda: Failing(error=EngineError("two broke.")))
+    with pytest.raises(EngineError, match=r"two broke\. Before that, one"):
+        await room.ask()
+    failure = room.chain.hosts()[1].status.failure
+    assert failure is not None
+    assert failure.message == "two broke."
+
+
+async def test_a_model_that_no_prompt_can_be_written_for_is_freed(chained: MakeChained) -> None:
+    """Its template is at fault: the next one answers, with the memory to itself."""
+    room = chained(one=lambda: KnowingEngine(chat="{{ raise_exception('no such role') }}"), two=KnowingEngine)
+    answer = await room.ask()
+    assert answer.model == "two"
+    assert "no such role" in answer.fallbacks[0].reason
+    assert room.held == ["two"]
+    assert "no such role" in room.chain.first()[1][0].reason
+
+
+async def test_those_who_wait_for_a_dead_engine_do_not_load_it_again(chained: MakeChained) -> None:
+    """Six questions at once, and one load of each engine."""
+    dead: list[Unloadable] = []
+    go_on = threading.Event()
+
+    class Held(Unloadable):
+        def load(self, cancel: CancelToken) -> Loaded:
+            dead.append(self)
+            assert go_on.wait(WAIT)
+            return super().load(cancel)
+
+    room = chained(one=Held, two=KnowingEngine)
+    tasks = [asyncio.ensure_future(room.ask(str(number))) for number in range(6)]
+    await asyncio.sleep(0)
+    assert room.chain.first()[0].queue_depth >= 5
+    go_on.set()
+    answers = await asyncio.gather(*tasks)
+    assert {(answer.model, len(answer.fallbacks)) for answer in answers} == {("two", 1)}
+    assert [name for name, _ in room.built] == ["one", "two"]
+    assert len(dead) == 1
+
+
+async def test_a_prompt_is_written_anew_for_another_model(
+    chained: MakeChained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model is freed and another one pulled while the prompt is written: it never sees the first one's prompt."""
+    seen: list[tuple[str, str]] = []
+
+    class Recording(KnowingEngine):
+        def __init__(self, name: str) -> None:
+            super().__init__(chat=name + ": {{ messages[-1].content }}")
+            self.name = name
+
+        def generate(self, request: Any, *rest: Any) -> Any:
+            if request.max_tokens > 1:
+                seen.append((self.name, text_of(request.prompt)))
+            return super().generate(request, *rest)
+
+    room = chained(one=lambda: Recording("one"))
+
+    def build(request: AskRequest, loaded: Loaded) -> Any:
+        prompt = build_prompt(request, loaded)
+        if "one" in room.engines:
+            del room.engines["one"]
+            room.engines["two"] = lambda: Recording("two")
+            room.chain.first()[0].unload(CancelToken()).result(WAIT)
+        return prompt
+
+    monkeypatch.setattr(module, "build_prompt", build)
+    answer = await room.ask("q")
+    assert answer.model == "two"
+    assert [(name, text.split(":")[0]) for name, text in seen] == [("two", "two")]
+    assert answer.fallbacks == ()
+
+
+async def test_text_is_taken_back_once(rooms: list[Room]) -> None:
+    """A second engine that fails without a word has nothing to take back."""
+    room = open_room(rooms, Failing(words=3), Failing(), KnowingEngine())
+    await room.ask(AskRequest("q"))
+    assert len([event for event in room.heard if isinstance(event, Restart)]) == 1

@@ -12,8 +12,10 @@ import pytest
 
 from leanvibe_lsp.assist import doctor as module
 from leanvibe_lsp.assist.doctor import Report, Seen, build_report, examine
+from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.config.settings import Settings
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
+from leanvibe_lsp.core.clock import Clock
 from leanvibe_lsp.engine.base import Engine, GenerationRequest, Loaded
 from leanvibe_lsp.engine.chain import Choose, EngineChain
 from leanvibe_lsp.engine.host import EngineHost, HostStatus, Pulse, Ready
@@ -22,6 +24,7 @@ from leanvibe_lsp.engine.models.selftest import Probe, State, Verdict
 from leanvibe_lsp.engine.scheduler import Priority, Scheduler
 from leanvibe_lsp.engine.select import Machine, Selection, Step
 from leanvibe_lsp.errors import Busy, EngineError, LeanVibeError, ModelNotFound, ModelUnverified
+from tests.support.clock import ManualClock
 from tests.support.engines import WAIT, KnowingEngine, SteppingEngine, located
 
 LINUX = Machine("Linux", "x86_64", False, None, None, "2026.1")
@@ -115,9 +118,11 @@ def test_an_unverified_model_is_not_called_pretrained() -> None:
     assert (report.problems[0].what, report.problems[0].next_step) == (BROKEN.message, BROKEN.next_step)
 
 
-def _chain(build: Callable[[Selection], Engine], *plans: Callable[[CancelToken], Selection]) -> EngineChain:
+def _chain(
+    build: Callable[[Selection], Engine], *plans: Callable[[CancelToken], Selection], clock: Clock | None = None
+) -> EngineChain:
     def make(choose: Choose, name: str) -> EngineHost:
-        return EngineHost(lambda _: choose(), build, Scheduler(capacity=2), name=name)
+        return EngineHost(choose, build, Scheduler(capacity=2, clock=clock), name=name, clock=clock)
 
     return EngineChain(lambda: tuple(plan(CancelToken()) for plan in plans), make)
 
@@ -135,18 +140,19 @@ async def _examine(
 
 async def test_a_stuck_engine_never_says_ok() -> None:
     """A model that was ready and now hangs: broken, not ready for inference, whatever its status says."""
-    hanging, go_on = threading.Event(), threading.Event()
+    clock, hanging, go_on = ManualClock(), threading.Event(), threading.Event()
 
     def hang(_name: str, _step: int) -> None:
         hanging.set()
         assert go_on.wait(WAIT)
 
-    chain = _chain(lambda _: SteppingEngine(on_step=hang), lambda _: SELECTION)
+    chain = _chain(lambda _: SteppingEngine(on_step=hang), lambda _: SELECTION, clock=clock)
     request = GenerationRequest((97,), max_tokens=8)
-    future = chain.first().generate(
+    future = chain.first()[0].generate(
         request, lambda _: None, priority=Priority.QUESTION, cancel=CancelToken(), deadline=Deadline.never()
     )
     assert hanging.wait(WAIT)
+    clock.advance(limit("health.silent_seconds"))
     with ThreadPoolExecutor(1) as workers:
         report = await examine(Settings(engine="mock"), chain, workers=workers, load=False)
     assert (report.state, report.responds.state) == ("ready", "stalled")

@@ -45,6 +45,6 @@ def test_a_cache_that_cannot_be_removed_says_so(kept: AnswerCache, monkeypatch: 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr(AnswerCache, "_connect", refuse)
     result = _RUNNER.invoke(app, ["cache", "clear"])
     assert "Permission denied" in str(result.exception)

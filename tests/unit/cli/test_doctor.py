@@ -24,7 +24,7 @@ def planted(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def create(settings: Settings) -> Services:
         def make(choose: Choose, name: str) -> EngineHost:
-            return EngineHost(lambda _: choose(), lambda _: KnowingEngine(), Scheduler(capacity=2), name=name)
+            return EngineHost(choose, lambda _: KnowingEngine(), Scheduler(capacity=2), name=name)
 
         return Services(settings, EngineChain(lambda: (selection,), make))
 

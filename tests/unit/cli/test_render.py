@@ -92,6 +92,8 @@ def test_a_restart_on_a_terminal_begins_anew(monkeypatch: pytest.MonkeyPatch) ->
         view.take(TextDelta("the whole", 1))
     assert "another engine answers now" in err.getvalue()
     assert out.getvalue().rindex("the whole") > out.getvalue().rindex("half of it")
+    assert "half of it" not in out.getvalue()[out.getvalue().index("the whole") :]
+    assert "half of itthe whole" not in out.getvalue()
 
 
 def test_the_footer_names_what_failed_and_what_was_kept(capsys: pytest.CaptureFixture[str]) -> None:

@@ -138,7 +138,7 @@ def test_a_server_is_off_until_somebody_switches_it_on() -> None:
     ],
 )
 def test_a_server_with_one_wrong_part_is_not_used(remote: object, says: str) -> None:
-    """What may leave is all that a person said, or nothing; the old setting stays, and no password is repeated."""
+    """What may leave is all that a person said, or nothing; and no password is repeated."""
     settings, (problem,) = with_options(Settings(model="m"), {"remote": remote})
     assert settings == Settings(model="m")
     assert problem.field == "remote"
@@ -153,6 +153,26 @@ def test_this_machine_needs_no_tls(url: str) -> None:
     """Everywhere else does, unless the network between is said to be trusted."""
     assert RemoteSettings(url).url == url
     assert RemoteSettings("http://10.0.0.5:8000", plain_http=True).url == "http://10.0.0.5:8000/v1"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"remote": {"url": "https://host", "deny": ["secret/*.{py,pem}"]}},
+        {"engine": "lama.cpp"},
+        {"model": ""},
+        {"remot": {"url": "https://host", "deny": ["secret/**"]}},
+        {"engine": "lama.cpp", "remote": {"url": "https://host"}},
+        ["remote"],
+    ],
+)
+def test_with_a_setting_that_is_not_understood_no_server_is_asked(options: object) -> None:
+    """Not even the one of the earlier settings, whose rules may be looser than what was meant; and that is said."""
+    settings, problems = with_options(Settings(remote=RemoteSettings("https://host")), options)
+    assert settings == Settings()
+    assert problems[-1].field == "remote"
+    assert "no server is asked" in problems[-1].message
+    assert len(problems) == 2
 
 
 def test_a_wrong_server_in_the_environment_is_an_error() -> None:

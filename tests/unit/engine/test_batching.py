@@ -3,17 +3,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, wait
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
-from leanvibe_lsp.engine.base import Finished, GenerationRequest
+from leanvibe_lsp.engine.base import Finished, GenerationRequest, Loaded
 from leanvibe_lsp.engine.host import EngineHost
 from leanvibe_lsp.engine.scheduler import Priority, Scheduler
 from leanvibe_lsp.engine.select import Selection
-from leanvibe_lsp.errors import Cancelled, DeadlineExceeded, EngineError
+from leanvibe_lsp.errors import Cancelled, DeadlineExceeded, EngineError, ModelChanged
 from tests.support.engines import WAIT, LanesEngine, SteppingEngine, located
 
 
@@ -42,6 +44,7 @@ class Room:
         priority: Priority = Priority.REVIEW,
         cancel: CancelToken | None = None,
         deadline: Deadline | None = None,
+        loaded: Loaded | None = None,
     ) -> Future[Finished]:
         """A generation whose prompt is its name."""
         request = GenerationRequest(tuple(map(ord, name)), max_tokens=8)
@@ -51,6 +54,7 @@ class Room:
             priority=priority,
             cancel=cancel or CancelToken(),
             deadline=deadline or Deadline.never(),
+            loaded=loaded,
         )
 
     def close(self) -> None:
@@ -220,3 +224,85 @@ def test_each_settles_exactly_once(jobs: list[tuple[str, Priority]], count: int)
         if fate == "ends":
             assert future.result().text
     assert room.host.queue_depth == 0
+
+
+def test_a_batch_in_a_pause_runs_one_by_one(room: Room) -> None:
+    """The backend runs one batch at a time; a review in the middle of background work has its turn all the same."""
+    engine, depth, deepest = room.engine, [0], [0]
+    assert isinstance(engine, LanesEngine)
+    real, inside = engine.generate_batch, []
+
+    def count(*arguments: Any) -> None:
+        depth[0] += 1
+        deepest[0] = max(deepest[0], depth[0])
+        real(*arguments)
+        depth[0] -= 1
+
+    def step(name: str, step: int) -> None:
+        room._step(name, step)
+        if (name, step) == ("b", 0):
+            inside.append(room.submit("r"))
+
+    engine.on_step = step
+    engine.generate_batch = count  # type: ignore[method-assign]
+    background = room.submit("b", priority=Priority.BACKGROUND)
+    room.open.set()
+    assert background.result(WAIT).text
+    assert inside[0].result(WAIT).text
+    assert (engine.ended, deepest) == (["gate", "r"], [1])
+
+
+def test_jobs_and_their_turns_are_in_one_order(room: Room) -> None:
+    """Two threads at once: neither is told that it was not taken."""
+    scheduler = room.host._scheduler
+    real, others = scheduler.submit, list[threading.Thread]()
+    futures: list[Future[Finished]] = []
+
+    def submit(*arguments: Any, **options: Any) -> Any:
+        item = real(*arguments, **options)
+        if not others:
+            others.append(threading.Thread(target=lambda: futures.append(room.submit("b"))))
+            others[0].start()
+            others[0].join(0.2)  # the other one goes in between, where it can
+        return item
+
+    room.engine.lanes = 1  # type: ignore[attr-defined]
+    scheduler.submit = submit  # type: ignore[method-assign]
+    futures.append(room.submit("a"))
+    others[0].join(WAIT)
+    room.open.set()
+    assert [future.result(WAIT).text for future in futures] == ["word word word "] * 2
+
+
+def test_the_end_stops_what_was_taken_along(room: Room) -> None:
+    """Its place in the queue is gone: the pool itself cancels it."""
+    running = threading.Event()
+
+    def step(name: str, step: int) -> None:
+        room._step(name, step)
+        if name == "b" and step == 0:
+            running.set()
+            assert closing.wait(WAIT)
+
+    closing = threading.Event()
+    room.engine.on_step = step
+    tokens = CancelToken(), CancelToken()
+    tokens[1].on_cancel(closing.set)
+    futures = [room.submit(name, cancel=token) for name, token in zip("ab", tokens, strict=True)]
+    room.open.set()
+    assert running.wait(WAIT)
+    assert room.host.queue_depth == 0
+    assert room.host.close(WAIT)
+    assert [type(future.exception(WAIT)) for future in futures] == [Cancelled, Cancelled]
+
+
+def test_a_prompt_of_another_model_is_not_taken_along(room: Room) -> None:
+    """It ends with ModelChanged, and those beside it run."""
+    status = room.host.status
+    assert status.ready is not None
+    own = room.submit("a", loaded=status.ready.loaded)
+    foreign = room.submit("b", loaded=replace(status.ready.loaded))
+    room.open.set()
+    assert own.result(WAIT).text
+    assert isinstance(foreign.exception(WAIT), ModelChanged)
+    assert lanes(room) == [("a",)] * 3

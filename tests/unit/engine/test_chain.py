@@ -47,7 +47,7 @@ class Room:
         return tuple(self.candidates)
 
     def _make(self, choose: Choose, name: str) -> EngineHost:
-        return EngineHost(lambda _: choose(), self._build, Scheduler(capacity=4), name=name, clock=self.clock)
+        return EngineHost(choose, self._build, Scheduler(capacity=4), name=name, clock=self.clock)
 
     def _build(self, selection: Selection) -> SteppingEngine:
         name, loaded = selection.model, self.loaded
@@ -65,7 +65,7 @@ class Room:
 
     def ask(self) -> list[str]:
         """Ask as a question does, down the chain: who was tried; the last one answered, "" when nobody did."""
-        host: EngineHost | None = self.chain.first()
+        host: EngineHost | None = self.chain.first()[0]
         tried: list[str] = []
         while host is not None:
             outcome = self.ask_one(host)
@@ -73,7 +73,7 @@ class Room:
             if isinstance(outcome, Finished):
                 return tried
             assert may_fall_back(outcome)
-            host = self.chain.after(host)
+            host = self.chain.after(host, outcome)
         return [*tried, ""]
 
     def ask_one(self, host: EngineHost) -> Finished | LeanVibeError:
@@ -154,31 +154,22 @@ def test_the_steps_say_who_answers_and_why(room: Room) -> None:
 def test_without_a_candidate_the_error_is_the_loads(room: Room) -> None:
     """No model: the first host says so, nothing is behind it, and a model that is pulled is found at once."""
     found, room.candidates = room.candidates, []
-    host = room.chain.first()
-    assert isinstance(room.ask_one(host), ModelNotFound)
-    assert room.chain.after(host) is None
-    assert room.chain.first() is host
+    host, _ = room.chain.first()
+    error = room.ask_one(host)
+    assert isinstance(error, ModelNotFound)
+    assert room.chain.after(host, error) is None
+    assert room.chain.first() == (host, ())
     room.candidates = found
     assert room.ask() == [A]
 
 
 def test_a_closed_chain_makes_no_more_hosts(room: Room) -> None:
     """Idempotent; what fails afterwards finds nothing behind it."""
-    host = room.chain.first()
+    host, _ = room.chain.first()
     room.ask()
     assert room.chain.close(WAIT)
     assert room.chain.close(WAIT)
-    assert room.chain.after(host) is None
-
-
-def test_what_others_hold(room: Room) -> None:
-    """The memory of the other hosts' models, and not of one's own."""
-    room.ask()
-    host = room.chain.first()
-    following = room.chain.after(host)
-    assert following is not None
-    assert room.chain.held_by_others(host) == 0
-    assert room.chain.held_by_others(following) == 1_000_000
+    assert room.chain.after(host, EngineError("it failed")) is None
 
 
 @pytest.mark.parametrize("error", [ModelUnverified, ModelNotFound, BackendError, EngineError, RemoteError])
@@ -193,3 +184,52 @@ def test_failures_of_an_engine(error: type[LeanVibeError]) -> None:
 def test_failures_of_a_request(error: type[LeanVibeError]) -> None:
     """They would be the same anywhere."""
     assert not may_fall_back(error("x"))
+
+
+def test_who_is_skipped_is_said(room: Room) -> None:
+    """While it is left alone, with the reason of its failure; nobody afterwards."""
+    room.failing.add("a")
+    room.ask()
+    host, skipped = room.chain.first()
+    assert host.name == B
+    assert [(one.host.name, one.reason) for one in skipped] == [(A, "a is dead")]
+    room.clock.advance(limit("engine.cooldown_seconds"))
+    assert room.chain.first()[1] == ()
+
+
+def test_one_that_is_left_alone_is_not_next_either(room: Room) -> None:
+    """The second one failed a moment ago: when the first one fails, the third one is asked."""
+    room.dead.add("a")
+    room.ask()
+    room.clock.advance(limit("engine.cooldown_seconds") - 1)
+    room.failing.add("b")
+    assert room.ask() == [B, C]
+    room.clock.advance(1)
+    assert room.ask() == [A, C]
+
+
+def test_the_same_model_is_never_held_twice(room: Room) -> None:
+    """The first model is removed: the head takes the second one over from its own host."""
+    room.dead.add("a")
+    room.ask()
+    assert room.loaded == ["b"]
+    del room.candidates[0]
+    room.clock.advance(limit("engine.cooldown_seconds"))
+    assert room.ask() == [B]
+    assert room.loaded == ["b"]
+    assert room.chain.hosts() == (room.chain.first()[0],)
+
+
+def test_those_behind_give_up_their_models(room: Room) -> None:
+    """Each on its own thread, and only those behind."""
+    room.failing.update("ab")
+    room.ask()
+    head, _, c = room.chain.hosts()
+    room.failing.clear()
+    assert isinstance(room.ask_one(head), Finished)
+    assert room.loaded == ["c", "a"]
+    room.chain.free_behind(c, CancelToken())
+    assert room.loaded == ["c", "a"]
+    room.chain.free_behind(head, CancelToken())
+    assert room.loaded == ["a"]
+    assert c.status.state == "unloaded"

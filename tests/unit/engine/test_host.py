@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from leanvibe_lsp.config.limits import limit
+from leanvibe_lsp.config.limits import LIMITS, limit
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
 from leanvibe_lsp.core.clock import Clock
 from leanvibe_lsp.engine.base import Chunk, Engine, Event, Finished, GenerationRequest, Loaded
 from leanvibe_lsp.engine.host import EngineHost, Pulse, Ready
+from leanvibe_lsp.engine.ledger import Ledger
+from leanvibe_lsp.engine.memory import Budget
 from leanvibe_lsp.engine.models.selftest import State, Verdict
 from leanvibe_lsp.engine.scheduler import Priority, Scheduler
 from leanvibe_lsp.engine.select import Selection
@@ -23,6 +25,7 @@ from leanvibe_lsp.errors import (
     DeadlineExceeded,
     EngineError,
     Incomplete,
+    ModelChanged,
     ModelNotFound,
     ModelUnverified,
     RemoteError,
@@ -36,6 +39,18 @@ _REQUEST = GenerationRequest(tuple(map(ord, "hello")), max_tokens=8)
 
 def _selection(_cancel: CancelToken) -> Selection:
     return Selection("llama.cpp", located(), ())
+
+
+def _server(_cancel: CancelToken) -> Selection:
+    return Selection("remote", None, (), "m at https://example.org/v1")
+
+
+class Server(SteppingEngine):
+    """As one that gives no probabilities."""
+
+    def prove(self, loaded: Loaded, cancel: CancelToken) -> Verdict | None:
+        """There is none to be had."""
+        return None
 
 
 @pytest.fixture
@@ -412,18 +427,22 @@ def test_the_beginning_of_prompts_is_computed_when_nothing_is_asked(make_host: M
 
 
 def test_a_pulse_says_how_things_stand(make_host: MakeHost) -> None:
-    """Idle: ok. At work, looking at its pause: busy. Hanging: stalled, whatever the status says. Closed: closed."""
-    working, go_on = threading.Event(), threading.Event()
+    """Idle: ok. At work: busy, and for how long it was silent; stalled after the limit. Closed: closed."""
+    clock, working, go_on = ManualClock(), threading.Event(), threading.Event()
 
     def hang(name: str, step: int) -> None:
         if name == "hang":
             working.set()
             assert go_on.wait(WAIT)
 
-    host = make_host(SteppingEngine(on_step=hang))
+    host = make_host(SteppingEngine(on_step=hang), clock=clock)
     assert host.pulse(WAIT).state == "ok"
     future = submit(host, "hang", Priority.QUESTION)
     assert working.wait(WAIT)
+    clock.advance(limit("health.silent_seconds") - 1)
+    busy = host.pulse(0.01)
+    assert (busy, busy.alive) == (Pulse("busy", (limit("health.silent_seconds") - 1) * 1000), True)
+    clock.advance(1)
     stalled = host.pulse(0.01)
     assert host.status.state == "ready"
     assert (stalled.state, stalled.alive) == ("stalled", False)
@@ -436,6 +455,71 @@ def test_a_pulse_says_how_things_stand(make_host: MakeHost) -> None:
     assert answered[0].alive
     host.close(WAIT)
     assert host.pulse(WAIT).state == "closed"
+
+
+def test_what_an_engine_says_is_a_sign_of_life(make_host: MakeHost) -> None:
+    """An engine that never looks at its pause, and tells a token: the silence begins anew."""
+    clock, told, go_on = ManualClock(), threading.Event(), threading.Event()
+
+    class Talking(KnowingEngine):
+        def generate(self, request: GenerationRequest, sink: Any, *rest: Any) -> Finished:
+            if request.max_tokens == 1:
+                return super().generate(request, sink, *rest)
+            clock.advance(limit("health.silent_seconds"))
+            sink(Chunk("word", 1, -0.1))
+            told.set()
+            assert go_on.wait(WAIT)
+            return super().generate(request, sink, *rest)
+
+    host = make_host(Talking(), clock=clock)
+    future = submit(host, "q", Priority.QUESTION)
+    assert told.wait(WAIT)
+    assert host.pulse(0.01) == Pulse("busy", 0.0)
+    go_on.set()
+    assert future.result(WAIT).text
+
+
+def test_a_server_may_be_silent_longer(make_host: MakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as the first byte of its answer may take."""
+    monkeypatch.setitem(LIMITS, "health.silent_seconds", replace(LIMITS["health.silent_seconds"], default=1))
+    clock, working, go_on = ManualClock(), threading.Event(), threading.Event()
+
+    def hang(name: str, _step: int) -> None:
+        if name == "q":
+            working.set()
+            assert go_on.wait(WAIT)
+
+    host = make_host(Server(on_step=hang), _server, clock=clock)
+    future = submit(host, "q", Priority.QUESTION)
+    assert working.wait(WAIT)
+    clock.advance(limit("remote.first_byte_seconds") - 1)
+    assert host.pulse(0.01).state == "busy"
+    clock.advance(1)
+    assert host.pulse(0.01).state == "stalled"
+    go_on.set()
+    future.result(WAIT)
+
+
+def test_an_idle_thread_is_silent_from_the_question_on() -> None:
+    """However long nothing was asked before, it is not called stalled for that."""
+    clock, stuck, go_on = ManualClock(), threading.Event(), threading.Event()
+    scheduler = Scheduler(capacity=1, clock=clock)
+    assert clock.asleep.acquire(timeout=WAIT)
+
+    def hang() -> None:
+        stuck.set()
+        assert go_on.wait(WAIT)
+
+    scheduler.when_idle(hang)
+    assert stuck.wait(WAIT)
+    clock.advance(3_600)
+    scheduler.pulse().cancel()
+    assert scheduler.silence == 0
+    clock.advance(5)
+    scheduler.pulse()
+    assert scheduler.silence == 5
+    go_on.set()
+    assert scheduler.close(WAIT)
 
 
 def test_a_load_is_not_called_stalled_before_its_time(make_host: MakeHost) -> None:
@@ -464,13 +548,8 @@ def test_a_server_that_failed_is_kept_and_the_status_says_so(make_host: MakeHost
         if name == "bad":
             raise RemoteError("503")
 
-    class Server(SteppingEngine):
-        def prove(self, loaded: Loaded, cancel: CancelToken) -> Verdict | None:
-            """As for a server without probabilities."""
-            return None
-
     engine = Server(on_step=step)
-    host = make_host(engine, lambda _: Selection("remote", None, (), "m at https://example.org/v1"))
+    host = make_host(engine, _server)
     assert isinstance(submit(host, "bad", Priority.QUESTION).exception(WAIT), RemoteError)
     assert isinstance(host.status.failure, RemoteError)
     assert host.status.ready is not None
@@ -478,3 +557,123 @@ def test_a_server_that_failed_is_kept_and_the_status_says_so(make_host: MakeHost
     assert host.name == "m at https://example.org/v1 on remote"
     submit(host, "good", Priority.QUESTION).result(WAIT)
     assert host.status.failure is None
+
+
+def test_who_waits_while_a_load_fails_gets_its_error(make_host: MakeHost) -> None:
+    """One load for all of them; who asks afterwards has a load of their own."""
+    loading, go_on = threading.Event(), threading.Event()
+
+    def fail(_: CancelToken) -> None:
+        loading.set()
+        assert go_on.wait(WAIT)
+        raise EngineError("dead")
+
+    engine = KnowingEngine(on_load=fail)
+    host = make_host(engine)
+    first = ready(host)
+    assert loading.wait(WAIT)
+    others = [ready(host) for _ in range(3)]
+    go_on.set()
+    assert all(future.exception(WAIT) is first.exception(WAIT) for future in others)
+    assert engine.loads == 1
+    assert isinstance(ready(host).exception(WAIT), EngineError)
+    assert engine.loads == 2
+
+
+def generate_for(host: EngineHost, loaded: Loaded, priority: Priority = Priority.QUESTION) -> Future[Finished]:
+    return host.generate(
+        _REQUEST, lambda _: None, priority=priority, cancel=CancelToken(), deadline=Deadline.never(), loaded=loaded
+    )
+
+
+@pytest.mark.parametrize("priority", [Priority.QUESTION, Priority.REVIEW])
+def test_a_prompt_is_given_to_its_own_model_only(make_host: MakeHost, tmp_path: Path, priority: Priority) -> None:
+    """The file was exchanged, or the model freed, since the prompt was written: ModelChanged, nothing generated."""
+    path = tmp_path / "model.gguf"
+    path.write_bytes(b"one")
+    engine = SteppingEngine()
+    host = make_host(engine, lambda _: Selection("llama.cpp", replace(located(), path=path), ()))
+    loaded = ready(host).result(WAIT).loaded
+    assert generate_for(host, loaded, priority).result(WAIT).text
+    path.write_bytes(b"two!")
+    assert isinstance(generate_for(host, loaded, priority).exception(WAIT), ModelChanged)
+    assert engine.begun == ["hello"]
+    loaded = ready(host).result(WAIT).loaded
+    assert generate_for(host, loaded, priority).result(WAIT).text
+    host.unload(CancelToken()).result(WAIT)
+    loads = engine.loads
+    assert isinstance(generate_for(host, loaded, priority).exception(WAIT), ModelChanged)
+    assert engine.loads == loads
+
+
+def test_files_that_change_in_a_pause_are_seen_after_it(make_host: MakeHost, tmp_path: Path) -> None:
+    """The keystroke in the middle is answered by the model that is there; the next request loads the new one."""
+    path = tmp_path / "model.gguf"
+    path.write_bytes(b"one")
+    inside: list[Future[Finished]] = []
+
+    def press(name: str, step: int) -> None:
+        if (name, step) == ("review", 1):
+            path.write_bytes(b"two!")
+            inside.append(submit(host, "keystroke", Priority.KEYSTROKE))
+
+    engine = SteppingEngine(on_step=press)
+    host = make_host(engine, lambda _: Selection("llama.cpp", replace(located(), path=path), ()))
+    assert submit(host, "review", Priority.REVIEW).result(WAIT).text
+    assert inside[0].result(WAIT).text
+    assert (engine.ended, engine.loads, engine.closed) == (["keystroke", "review"], 1, 0)
+    ready(host).result(WAIT)
+    assert (engine.loads, engine.closed) == (2, 1)
+
+
+def test_a_model_that_is_given_up_is_freed(make_host: MakeHost) -> None:
+    """The status says why; the next request loads it again."""
+    engine, error = KnowingEngine(), EngineError("no prompt can be written for it")
+    host = make_host(engine)
+    ready(host).result(WAIT)
+    host.give_up(error, priority=Priority.QUESTION, cancel=CancelToken()).result(WAIT)
+    assert (host.status.state, host.status.failure, engine.closed) == ("failed", error, 1)
+    assert ready(host).result(WAIT)
+    assert engine.loads == 2
+
+
+def test_a_model_that_is_pulled_takes_over_from_the_server(make_host: MakeHost) -> None:
+    """With the next request; while there is none here, the server is not connected to anew."""
+    plans = [_server]
+    engine = Server()
+    host = make_host(engine, lambda cancel: plans[-1](cancel))
+    ready(host).result(WAIT)
+    assert ready(host).result(WAIT).selection.is_remote
+    assert engine.loads == 1
+    plans.append(_selection)
+    assert ready(host).result(WAIT).model == "planted"
+    assert (engine.loads, engine.closed) == (2, 1)
+
+
+def test_the_ledger_knows_what_a_host_holds(make_host: MakeHost) -> None:
+    """From the load to the end of the model; nothing for a load that failed."""
+    books: list[int] = []
+    ledger = Ledger(lambda held, coming: Budget(1 << 40, 0, 0, books.append(held) or held, coming))
+
+    def held() -> int:
+        ledger.reserve("somebody", "a model", 0)
+        return books[-1]
+
+    dead: list[bool] = []
+
+    def load(_: CancelToken) -> None:
+        if dead:
+            raise EngineError("dead")
+
+    def plan(cancel: CancelToken) -> Selection:
+        ledger.reserve(host, "a model", 7)
+        return _selection(cancel)
+
+    host: EngineHost = make_host(KnowingEngine(on_load=load), plan, ledger=ledger)
+    ready(host).result(WAIT)
+    assert held() == 1_000_000
+    host.unload(CancelToken()).result(WAIT)
+    assert held() == 0
+    dead.append(True)
+    assert ready(host).exception(WAIT)
+    assert held() == 0

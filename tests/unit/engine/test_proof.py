@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from leanvibe_lsp.engine import proof
 from leanvibe_lsp.engine.models.formats import Format
 from leanvibe_lsp.engine.models.registry import Located
-from leanvibe_lsp.engine.proof import file_stamps
+from leanvibe_lsp.engine.proof import Stamps, file_stamps, identity
+from leanvibe_lsp.engine.select import Selection
 from tests.support.engines import located
 
 
@@ -33,6 +35,48 @@ def test_a_change_in_any_file_of_the_model_is_seen(folder: Located, name: str) -
     assert touched != longer
     (folder.path / name).unlink()
     assert set(touched) - set(file_stamps(folder)) == {name}
+
+
+def test_another_backend_device_file_or_version_is_another_identity(
+    folder: Located, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer is exact for what computed it, so each part of that is in its name."""
+    stamps = file_stamps(folder)
+
+    def name(
+        backend: str = "mlx", device: str = "cpu", files: Stamps = stamps, digest: str | None = None
+    ) -> str | None:
+        proof._versions.cache_clear()
+        return identity(Selection(backend, replace(folder, digest=digest), ()), device, files)
+
+    names = [name(), name("llama.cpp"), name(device="gpu"), name(files={}), name(digest="d"), name(digest="e")]
+    monkeypatch.setattr(proof, "__version__", "later")
+    names.append(name())
+    monkeypatch.undo()
+    installed = proof.metadata.version
+    for changed in ("mlx", "mlx-lm", "llguidance"):
+        monkeypatch.setattr(
+            proof.metadata, "version", lambda one, changed=changed: "later" if one == changed else installed(one)
+        )
+        names.append(name())
+        monkeypatch.undo()
+    assert name() == names[0]
+    assert len(set(names)) == len(names) == 10
+    assert None not in names
+
+
+def test_a_backend_that_is_no_distribution_has_an_identity_too(
+    folder: Located, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was built in place: there is no version to know."""
+
+    def none(name: str) -> str:
+        raise proof.metadata.PackageNotFoundError(name)
+
+    proof._versions.cache_clear()
+    monkeypatch.setattr(proof.metadata, "version", none)
+    assert '"mlx": null' in (identity(Selection("mlx", folder, ()), "cpu", {}) or "")
+    proof._versions.cache_clear()
 
 
 def test_what_is_no_part_of_the_model_does_not_count(folder: Located) -> None:

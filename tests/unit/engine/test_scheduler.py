@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, wait
 from dataclasses import dataclass
@@ -513,3 +515,36 @@ def test_any_tree_of_pausing_work(tasks: list[Task]) -> None:
     assert deepest[0] <= len(Priority)
     assert all(isinstance(f.exception(), EngineError | None) for f in settled if not f.cancelled())
     assert running == []
+
+
+def test_looking_at_the_pause_is_a_sign_of_life() -> None:
+    """The silence begins anew, and who waits for a pulse has it."""
+    clock = ManualClock()
+    scheduler = Scheduler(capacity=1, clock=clock)
+    seen: list[object] = []
+
+    def work(pause: Pause) -> None:
+        clock.advance(30)
+        pulse = scheduler.pulse()
+        seen.append(scheduler.silence)
+        seen.append(pause.wanted)
+        seen.append((scheduler.silence, pulse.done()))
+
+    future = scheduler.submit(work, priority=Priority.QUESTION, cancel=CancelToken(), deadline=Deadline.never())
+    future.result(WAIT)
+    assert seen == [30, False, (0, True)]
+    assert scheduler.close(WAIT)
+
+
+def test_pulses_that_were_given_up_are_not_kept(scheduler: Scheduler) -> None:
+    """Who asks a stuck thread again and again costs nothing."""
+    gate = Gate(scheduler)
+    pulse = scheduler.pulse()
+    kept = weakref.ref(pulse)
+    pulse.cancel()
+    del pulse
+    scheduler.pulse()
+    gc.collect()
+    assert kept() is None
+    gate.open.set()
+    gate.future.result(WAIT)

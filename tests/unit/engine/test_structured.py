@@ -75,3 +75,94 @@ def test_what_is_no_schema_is_refused(schema: Any) -> None:
     """Before anything is generated, by name."""
     with pytest.raises(UsageError, match="no JSON schema"):
         Structure.of_schema(schema)
+
+
+_ITSELF = {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"anyOf": [{"$ref": "#/$defs/a"}]}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ({"$ref": "http://127.0.0.1:1/leak"}, "'http://127.0.0.1:1/leak' is not in it"),
+        ({"properties": {"a": {"items": {"$ref": "file:///etc/passwd"}}}}, "'file:///etc/passwd' is not in it"),
+        ({"$ref": "https://json-schema.org/draft/2020-12/schema"}, "is not in it"),
+        ({"$dynamicRef": "#nowhere"}, "'#nowhere' is not in it"),
+        ({"$ref": "#/x", "x": {"$ref": "http://host/"}}, "'http://host/' is not in it"),
+        ({"$ref": "#/x", "x": {"type": 7}}, "7 is not"),
+        ({"$ref": "#/x", "x": 7}, "7 is not"),
+        ({"$ref": "#"}, "itself without end"),
+        ({"$id": "http://host/a", "$ref": "http://host/a"}, "itself without end"),
+        (_ITSELF, "itself without end"),
+    ],
+)
+def test_a_schema_refers_to_itself_alone(schema: Any, said: str) -> None:
+    """Nothing is looked up elsewhere, on the network least of all, and what never ends is refused at once."""
+    with pytest.raises(UsageError, match=said):
+        Structure.of_schema(schema)
+
+
+@pytest.mark.parametrize(
+    ("schema", "good", "bad"),
+    [
+        ({"properties": {"n": {"$ref": "#"}}, "type": "object"}, {"n": {"n": {}}}, {"n": {"n": 1}}),
+        ({"$ref": "#q", "$defs": {"a": {"$anchor": "q", "type": "integer"}}}, 3, "x"),
+        ({"properties": {"$ref": {"type": "string"}}}, {"$ref": "http://host/"}, {"$ref": 3}),
+        ({"const": {"$ref": "http://host/"}}, {"$ref": "http://host/"}, {}),
+    ],
+)
+def test_what_a_schema_says_of_itself_is_held(schema: Any, good: Any, bad: Any) -> None:
+    """Recursion through a property ends with the document; what only looks like a reference is none."""
+    structure = Structure.of_schema(schema)
+    assert structure.parse(json.dumps(good)) == good
+    with pytest.raises(Incomplete, match="does not fit"):
+        structure.parse(json.dumps(bad))
+
+
+def test_the_last_look_uses_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also for a schema that was never checked."""
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_: pytest.fail("the network was used"))
+    with pytest.raises(UsageError, match="no JSON schema"):
+        Structure(schema='{"$ref": "http://127.0.0.1:1/leak"}').parse("1")
+
+
+_SLOW = "^(a+)+$"
+_TEXT = "a" * 60 + "!"
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "string", "pattern": _SLOW}, _TEXT),
+        ({"patternProperties": {_SLOW: {}}, "additionalProperties": False}, {_TEXT: 1}),
+        ({"allOf": [{"patternProperties": {_SLOW: {}}}], "unevaluatedProperties": False}, {_TEXT: 1}),
+        ({"not": {"pattern": _SLOW}}, _TEXT),
+        ({"oneOf": [{"pattern": _SLOW}, {"pattern": "!$"}]}, _TEXT),
+        ({"if": {"pattern": _SLOW}, "then": False}, _TEXT),
+        ({"contains": {"pattern": _SLOW}, "minContains": 0, "maxContains": 0}, [_TEXT]),
+    ],
+)
+def test_the_last_look_runs_no_regular_expression(schema: Any, value: Any) -> None:
+    """Some take for ever on a text made for it; and no good document is refused because they were not run."""
+    assert Structure.of_schema(schema).parse(json.dumps(value)) == value
+
+
+def test_beside_a_regular_expression_the_rest_is_held() -> None:
+    """Types, properties and alternatives are looked at as ever."""
+    name = {"type": "string", "pattern": "^[a-z]+$"}
+    schema = {"properties": {"a": {"oneOf": [name, {"type": "null"}]}}, "additionalProperties": False}
+    structure = Structure.of_schema(schema)
+    assert structure.parse('{"a": null}') == {"a": None}
+    for wrong in ('{"a": 3}', '{"b": "x"}'):
+        with pytest.raises(Incomplete, match="does not fit"):
+            structure.parse(wrong)
+
+
+@pytest.mark.timeout(60)
+def test_the_last_look_ends() -> None:
+    """A schema that doubles the work with each level is an error, as is a document nested too deeply."""
+    both = [{"properties": {"a": {"$ref": "#"}}}] * 2
+    with pytest.raises(UsageError, match="too involved"):
+        Structure.of_schema({"allOf": both}).parse('{"a":' * 40 + "1" + "}" * 40)
+    with pytest.raises(Incomplete, match="cannot be looked at"):
+        Structure.of_schema({"items": {"$ref": "#"}}).parse("[" * 900 + "]" * 900)

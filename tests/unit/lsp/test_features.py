@@ -9,6 +9,7 @@ from leanvibe_lsp.assist.answer import AskRequest, Turn
 from leanvibe_lsp.assist.answer_json import answer_json
 from leanvibe_lsp.core.text import Span
 from leanvibe_lsp.documents.scopes import Symbol
+from leanvibe_lsp.engine.base import Source
 from leanvibe_lsp.errors import BackendError, Busy, ModelNotFound
 from leanvibe_lsp.lsp.features.hover import as_markdown, as_plain_text
 from tests.support.fake_services import answer_of
@@ -154,7 +155,11 @@ async def test_ask_hands_on_everything(session: Any) -> None:
             "textDocument": {"uri": URI},
             "range": {"start": RANGE["end"], "end": {"line": 1, "character": 10}},
             "position": {"line": 0, "character": 0},
-            "history": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}],
+            "history": [
+                {"role": "user", "content": "a", "citations": []},
+                {"role": "assistant", "content": "b", "citations": answer_json(answer_of("b"))["citations"]},
+                {"role": "user", "content": "c"},
+            ],
             "maxTokens": 7,
             "temperature": 1,
         },
@@ -163,12 +168,26 @@ async def test_ask_hands_on_everything(session: Any) -> None:
     assert request == AskRequest(
         question="why?",
         places=request.places,
-        history=(Turn("user", "a"), Turn("assistant", "b")),
+        history=(
+            Turn("user", "a", ()),
+            Turn("assistant", "b", (Source("file:///a.py", 2, 4),)),
+            Turn("user", "c", None),
+        ),
         max_tokens=7,
         temperature=1.0,
     )
     (place,) = request.places
     assert place.span == Span(TEXT.index("x(self)"), TEXT.index("return 1") + 8)
+
+
+async def test_an_answer_that_begins_anew_is_told(session: Any) -> None:
+    """The engine failed in the middle: a client that streams is told to forget what it has, and why."""
+    session.services.restart = "the first engine failed"
+    await session.call("leanvibe/ask", {"question": "x", "partialResultToken": 9})
+    values = session.progress(9)
+    at = values.index({"restart": "the first engine failed"})
+    assert values[:at] == ["The "]
+    assert "".join(values[at + 1 :]) == "The answer."
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,31 @@ def test_a_restart_takes_back_what_was_sent_and_what_was_pending() -> None:
     assert "".join(sent[at + 1 :]) == "new answer"
 
 
+def test_a_restart_keeps_the_rate_and_is_told_once() -> None:
+    """It waits for its turn, as text does; no empty piece comes late, and text behind it waits for the next turn."""
+    clock = _ManualClock()
+    sent: list[tuple[float, Any]] = []
+    partial = PartialResults(
+        lambda value: sent.append((round(clock.now, 3), value)), per_second=11, clock=clock, call_later=clock.call_later
+    )
+    partial.add("a")
+    partial.add("pending")
+    partial.restart("it failed")
+    assert sent == [(0.0, "a")]
+    clock.advance(1)
+    assert sent[1:] == [(0.1, {"restart": "it failed"})]
+    partial.restart("that one too")
+    partial.add("b")
+    clock.advance(1)
+    assert sent[2:] == [(1.0, {"restart": "that one too"}), (1.1, "b")]
+    partial.restart("and the third")
+    partial.restart("and the fourth")
+    partial.add("c")
+    partial.finish("c")
+    clock.advance(1)
+    assert sent[4:] == [(2.0, {"restart": "and the third"}), (2.0, {"restart": "and the fourth"}), (2.0, "c")]
+
+
 def test_nothing_after_close() -> None:
     """A cancelled answer sends nothing any more, not even what was pending."""
     clock = _ManualClock()

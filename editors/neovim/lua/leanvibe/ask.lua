@@ -11,6 +11,7 @@ local WORK_TOKEN = "leanvibe/work/"
 ---@class leanvibe.Turn
 ---@field role "user"|"assistant"
 ---@field content string
+---@field citations table[] what the model was shown for it, as the server said
 
 ---@class leanvibe.Session
 ---@field client vim.lsp.Client
@@ -118,8 +119,8 @@ local function on_reply(session, err, result)
     return
   end
   vim.list_extend(session.history, {
-    { role = "user", content = session.title },
-    { role = "assistant", content = result.answer },
+    { role = "user", content = session.title, citations = result.citations },
+    { role = "assistant", content = result.answer, citations = result.citations },
   })
   session.float:replace(result.answer)
   session.float:footer(summary(result))

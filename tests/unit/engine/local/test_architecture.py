@@ -55,7 +55,12 @@ def test_longrope_follows_the_window() -> None:
 def test_a_sliding_window_that_is_never_left_is_none() -> None:
     """Only Phi-3's is used, and only where the window is longer."""
     assert read(config("phi3", sliding_window=24)).sliding_window == 24
+    assert read(config("phi3", sliding_window=63)).sliding_window == 63
     assert read(config("phi3", sliding_window=64)).sliding_window is None
+    assert read(config("mistral", sliding_window=63)).sliding_window == 63
+    assert read(config("mistral", sliding_window=64)).sliding_window is None
+    assert read(config("mistral3", text_config={"sliding_window": 63})).sliding_window == 63
+    assert read(config("mistral", sliding_window=63, use_sliding_window=False)).sliding_window is None
     assert read(config("phi3", sliding_window=24), window=24).sliding_window is None
     assert read(config("llama", sliding_window=24)).sliding_window is None
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from leanvibe_lsp.engine.base import Finished, FinishReason, GenerationRequest
 from leanvibe_lsp.engine.local.draft import Drafter
 from leanvibe_lsp.engine.structured import Structure
-from leanvibe_lsp.errors import BackendError, EngineError, Incomplete, UsageError
+from leanvibe_lsp.errors import BackendError, Incomplete, UsageError
 from tests.support.byte_tokenizer import ByteTokenizer, byte_engine, byte_model
 from tests.support.tiny_mlx import Ask, make_engine
 
@@ -222,6 +222,15 @@ def test_what_cannot_be_held(model: Any, schema: dict[str, Any], said: str) -> N
     assert engine.events == []
 
 
+@pytest.mark.parametrize("schema", ['{"$ref": "#"}', '{"$id": "http://host/x", "$ref": "http://host/x"}'])
+def test_what_llguidance_gives_up_on(model: Any, schema: str) -> None:
+    """It is the request's own fault, so the engine answers the next one."""
+    engine = Ask(byte_engine(model))
+    with pytest.raises(UsageError, match="cannot be held: llguidance gave up"):
+        engine(request(Structure(schema=schema)))
+    assert engine(request(Structure.of_choices(["yes"]))).text == "yes"
+
+
 def test_half_a_surrogate_pair(model: Any) -> None:
     """No token can say it."""
     for structure in (Structure(schema='{"const": "\ud800"}'), Structure.of_choices(["\ud800"])):
@@ -245,8 +254,9 @@ def test_no_stop_token(model: Any) -> None:
 
 def test_a_vocabulary_that_cannot_write_it(tiny_model: Any) -> None:
     """A tokenizer without the letters is an error that says so, not a document of something else."""
-    with pytest.raises(EngineError):
+    with pytest.raises(UsageError, match="cannot be held") as caught:
         Ask(make_engine(tiny_model))(GenerationRequest((1, 2), 20, structure=Structure.of_choices(["yes"])))
+    assert "backtrace" not in str(caught.value)
 
 
 def test_without_llguidance(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,10 @@ from leanvibe_lsp.engine.models.formats import Format
 from leanvibe_lsp.engine.models.perplexity import Perplexity, Proof
 from leanvibe_lsp.engine.models.registry import resolve
 from leanvibe_lsp.engine.models.selftest import State, Verdict
+from leanvibe_lsp.engine.models.tokenizer_folder import tokenizer_from_folder
 from leanvibe_lsp.engine.models.verify import verify_files
 from leanvibe_lsp.errors import Cancelled, LeanVibeError, ModelUnverified, UsageError
+from tests.support.gguf import llama_metadata, llama_shapes, write_gguf
 from tests.support.tiny_mlx import CONFIG, located, random_model, tokenizer_json
 
 GOOD = Proof(Verdict(State.VERIFIED, 0.9, ()), Perplexity(3.5, 300))
@@ -160,6 +162,84 @@ def test_what_a_killed_one_left_is_cleaned_up(source, tmp_path):
     (tmp_path / ".out.converting-1").mkdir()
     _convert(source, tmp_path / "out", Recipe())
     assert sorted(path.name for path in tmp_path.iterdir()) == [".out.converting-1", "out", "source"]
+
+
+@pytest.mark.parametrize("name", ["out", "out[4bit]", "out*"])
+def test_what_one_of_our_own_id_left_is_cleaned_up(source, tmp_path, name):
+    """In a container process ids come again; a name is no pattern."""
+    for process in (os.getpid(), 999999999):
+        (tmp_path / f".{name}.converting-{process}").mkdir()
+    (tmp_path / ".out4.converting-999999999").mkdir()
+    (tmp_path / f".{name}.converting-{os.getpid()}" / "model.safetensors").write_text("half")
+    _convert(source, tmp_path / name, Recipe())
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([".out4.converting-999999999", name, "source"])
+
+
+def test_a_tokenizer_that_cannot_be_written_is_said_before_the_weights_are(tmp_path):
+    """They may take an hour."""
+    tokens = [chr(33 + number) for number in range(8)]
+    written = {"model": "llama", "tokens": tokens, "scores": [0.0] * 8, "token_type": [1] * 8}
+    metadata = llama_metadata() | {f"tokenizer.ggml.{key}": value for key, value in written.items()}
+    path = write_gguf(tmp_path / "tiny.gguf", metadata, llama_shapes())
+    seen = []
+    with pytest.raises(LeanVibeError, match=r"cannot be written as tokenizer\.json"):
+        convert(
+            located(path, Format.GGUF),
+            tmp_path / "out",
+            Recipe(),
+            prove=lambda _model: GOOD,
+            progress=seen.append,
+            cancel=CancelToken(),
+        )
+    assert seen == []
+    assert [file.name for file in tmp_path.iterdir()] == ["tiny.gguf"]
+
+
+def test_an_older_template_comes_along(source, tmp_path):
+    """A model without its template answers as another one."""
+    (source / "chat_template.json").write_text(json.dumps({"chat_template": "{{ messages }}"}))
+    _convert(source, tmp_path / "out", Recipe())
+    assert tokenizer_from_folder(tmp_path / "out").chat_template == "{{ messages }}"
+
+
+def test_a_copy_keeps_the_mode_of_its_numbers(source, tmp_path):
+    """mxfp4 has other scales; what is affine is not said, as mlx_lm does."""
+    from leanvibe_lsp.engine.local.arrays import mx, nn, tree_flatten
+
+    model = random_model("llama", CONFIG)
+    nn.quantize(model, group_size=32, bits=4, mode="mxfp4")
+    quantization = {"group_size": 32, "bits": 4, "mode": "mxfp4"}
+    mx.save_safetensors(str(source / "model.safetensors"), dict(tree_flatten(model.parameters())))
+    (source / "config.json").write_text(json.dumps(CONFIG | {"quantization": quantization}))
+    _convert(source, tmp_path / "out", Recipe())
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["quantization"] == quantization
+    assert mx.array_equal(_logits(source), _logits(tmp_path / "out")).item()
+
+
+def test_the_bias_of_a_matrix_stays(source, tmp_path):
+    """Beside its packed weights, and beside the scales and biases of the packing."""
+    from leanvibe_lsp.engine.local.arrays import mx, tree_flatten
+
+    config = CONFIG | {"model_type": "qwen2"}
+    arrays = dict(tree_flatten(random_model("qwen2", config).parameters()))
+    mx.save_safetensors(str(source / "model.safetensors"), arrays, metadata={"format": "mlx"})
+    (source / "config.json").write_text(json.dumps(config))
+    name = "model.layers.0.self_attn.q_proj.bias"
+    assert mx.abs(arrays[name]).max().item() > 0
+    _convert(source, tmp_path / "out", Recipe(bits=8, group_size=32))
+    _convert(tmp_path / "out", tmp_path / "copy", Recipe())
+    _convert(tmp_path / "out", tmp_path / "full", Recipe(dequantize=True))
+    for folder in ("out", "copy", "full"):
+        found = mx.load(str(tmp_path / folder / "model.safetensors"))
+        assert mx.array_equal(found[name], arrays[name]).item()
+
+
+def test_the_type_of_the_floats_is_said_by_both_names(source, tmp_path):
+    """A stale one would be believed by whoever reads that name."""
+    (source / "config.json").write_text(json.dumps(CONFIG | {"dtype": "bfloat16"}))
+    _convert(source, tmp_path / "out", Recipe(dtype="float16"))
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert (config["dtype"], config["torch_dtype"]) == ("float16", "float16")
 
 
 def test_a_place_in_use_is_refused(source, tmp_path):

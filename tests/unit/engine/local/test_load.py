@@ -15,7 +15,15 @@ from leanvibe_lsp.engine.local.backend import MlxEngine
 from leanvibe_lsp.engine.local.load import load_weights
 from leanvibe_lsp.engine.models.formats import Format
 from leanvibe_lsp.errors import Cancelled, EngineError, LeanVibeError, ModelDamaged, ModelError, ModelFormatError
-from tests.support.tiny_mlx import CONFIG, VOCABULARY, gguf_arrays, gguf_metadata, located, save_gguf
+from tests.support.tiny_mlx import (
+    CONFIG,
+    VOCABULARY,
+    gguf_arrays,
+    gguf_metadata,
+    located,
+    random_model,
+    save_gguf,
+)
 
 
 def distance(one: Any, other: Any) -> float:
@@ -233,3 +241,48 @@ def test_extra_tensor_in_gguf(tiny_model: Any, tmp_path: Path) -> None:
     path = save_gguf(tmp_path / "tiny.gguf", arrays, gguf_metadata())
     with pytest.raises(ModelDamaged, match=r"blk\.0\.surprise\.weight"):
         load_weights(located(path, Format.GGUF), CancelToken())
+
+
+@pytest.mark.parametrize(("sliding", "runs"), [(63, False), (64, True), (None, True)])
+def test_a_window_that_mlx_lm_does_not_slide_is_refused(
+    sliding: int | None, runs: bool, tiny_model: Any, folder: Path
+) -> None:
+    """Mistral runs as LLaMA does there, where every token sees all others: right only as long as that is so."""
+    save_folder(folder, arrays_of(tiny_model), model_type="mistral", sliding_window=sliding)
+    if runs:
+        load_weights(located(folder, Format.SAFETENSORS), CancelToken())
+        return
+    with pytest.raises(ModelFormatError, match=r"its tokens see 63 tokens, and in mlx_lm's mistral all of the window"):
+        load_weights(located(folder, Format.SAFETENSORS), CancelToken())
+
+
+def test_a_window_that_mlx_lm_slides_is_fine(folder: Path) -> None:
+    """Where the family's own cache rotates, nothing is refused."""
+    sizes = {"head_dim": 8, "sliding_window": 16, "sliding_window_pattern": 2, "rope_local_base_freq": 10_000.0}
+    config = CONFIG | sizes | {"model_type": "gemma3_text", "query_pre_attn_scalar": 8}
+    save_folder(folder, arrays_of(random_model("gemma3_text", config)), **config)
+    load_weights(located(folder, Format.SAFETENSORS), CancelToken())
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "not enough memory to load"),
+        (RuntimeError("[malloc_or_wait] Unable to allocate 9 bytes."), "not enough memory to load .*Unable to"),
+        (RuntimeError("cudaMalloc failed: out of memory"), "not enough memory to load .*cudaMalloc"),
+        (PermissionError(13, "Permission denied"), "cannot be read: Permission denied"),
+    ],
+)
+def test_what_another_download_does_not_help_is_not_called_damaged(
+    error: Exception, said: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full memory, a file that may not be read."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("leanvibe_lsp.engine.local.load.read_lazily", fail)
+    with pytest.raises(ModelError, match=said) as caught:
+        load_weights(located(folder, Format.SAFETENSORS), CancelToken())
+    assert type(caught.value) is ModelError
+    assert "ownload" not in str(caught.value.next_step)

@@ -61,7 +61,23 @@ def test_a_manifest_comes_back_as_written(tmp_path):
     assert store.manifests(tmp_path / "nothing") == []
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"name": 1, "files": [{}]}', "{" * 10])
+_WITH = '{"name": "a", "repo": "b", "revision": "c", "pulled_at": "", "tool": "", "files": [%s]%s}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"name": 1, "files": [{}]}',
+        "{" * 10,
+        "[" * 100_000,
+        _WITH % ('{"path": "x", "size": Infinity, "sha256": ""}', ""),
+        _WITH % ("", ', "perplexity": 0'),
+        _WITH % ("", ', "perplexity": NaN'),
+    ],
+)
 def test_a_broken_manifest_is_none(tmp_path, content):
     """It cannot be followed, so the folder is no model."""
     (tmp_path / "manifest.json").write_text(content)

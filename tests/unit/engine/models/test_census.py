@@ -82,3 +82,14 @@ def test_a_layer_unlike_its_siblings_is_a_suspect(tmp_path, odd, said):
     assert census.problems == ()
     assert [suspect.subject for suspect in census.suspects] == ["blk.5.w.weight"]
     assert said in str(census.suspects[0])
+
+
+def test_weights_of_another_kind_are_said_to_be_skipped(tmp_path):
+    """Nothing was looked at, and a person is told; MLX's packed numbers are counted by their scales."""
+    (tmp_path / "weights").write_bytes(bytes(64))
+    tensors = {
+        f"blk.{number}.w": TensorInfo(dtype, (1, 2), number * 8, 8)
+        for number, dtype in enumerate(("IQ4_XS", "IQ4_XS", "U32", "F32"))
+    }
+    census = take_census([(tmp_path / "weights", tensors)], CancelToken())
+    assert census.skipped == ("the weights of 2 IQ4_XS tensors",)

@@ -101,6 +101,33 @@ def test_a_header_beyond_the_limit_is_not_read(tmp_path, monkeypatch):
         read_gguf(write_gguf(tmp_path / "m", {"a": ["x" * 50] * 50}))
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [
+        gguf_bytes({"a": struct.pack("<IIQ", 9, 6, 101) + bytes(404)}),
+        gguf_bytes({"a": struct.pack("<IIQ", 9, 8, 101) + bytes(808)}),
+        gguf_bytes({name: struct.pack("<IIQ", 9, 0, 60) + bytes(60) for name in "ab"}),
+        gguf_bytes({}, {f"t{number}": (1,) for number in range(101)}),
+    ],
+)
+def test_what_takes_more_memory_than_bytes_is_counted(tmp_path, broken, monkeypatch):
+    """Tensors, values and items of lists: each becomes an object, many times as large as in the file."""
+    row = limits.Limit("model.header_items", 100, 0, 2000, "items", "")
+    monkeypatch.setitem(limits.LIMITS, "model.header_items", row)
+    (tmp_path / "m").write_bytes(broken)
+    with pytest.raises(ModelFormatError, match="more than 100 tensors, values and items"):
+        read_gguf(tmp_path / "m")
+
+
+@pytest.mark.parametrize("alignment", [1 << 17, 1 << 40, 1 << 62])
+def test_weights_cannot_be_aligned_past_all_memory(tmp_path, alignment):
+    """Also in a file without any: what is read up to them would be as long."""
+    value = string("general.alignment") + struct.pack("<IQ", 10, alignment)
+    (tmp_path / "m").write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + value + bytes(64))
+    with pytest.raises(ModelFormatError, match=r"the alignment is .* too much"):
+        read_gguf(tmp_path / "m")
+
+
 def test_what_cannot_be_opened_is_an_error_with_a_name(tmp_path):
     """The operating system's error is mapped."""
     with pytest.raises(ModelFormatError, match="cannot be read"):

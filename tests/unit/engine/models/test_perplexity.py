@@ -9,7 +9,7 @@ from leanvibe_lsp.engine.base import Loaded
 from leanvibe_lsp.engine.llama.score import token_logprobs
 from leanvibe_lsp.engine.mock import CharacterTokenizer
 from leanvibe_lsp.engine.models.perplexity import TEXT, Standing, measure, perplexity_of
-from leanvibe_lsp.errors import EngineError
+from leanvibe_lsp.errors import EngineError, ModelFormatError
 
 
 class Even:
@@ -89,3 +89,9 @@ def test_llama_says_minus_infinity_where_there_is_no_number():
     assert token_logprobs(lambda request: _reply(0, -1.0), [5, 6], CancelToken()) == [-math.inf]
     with pytest.raises(EngineError, match="refused: no"):
         token_logprobs(lambda request: {"error": {"message": "no"}}, [5, 6], CancelToken())
+
+
+def test_a_text_of_one_token_has_no_perplexity():
+    """A tokenizer may make of it what it wants."""
+    with pytest.raises(ModelFormatError, match="one token of the whole fixed text"):
+        perplexity_of([])

@@ -46,6 +46,7 @@ def _entry(**change: object) -> dict[str, object]:
         (_raw([1]), "no JSON object"),
         (_raw({"a": {}}), "malformed"),
         (_raw({"a": 5}), "malformed"),
+        (_raw(_entry(dtype=["F32"]), 8), "malformed"),
         (_raw(_entry(shape=[-2]), 8), "malformed"),
         (_raw(_entry(shape=["2"]), 8), "malformed"),
         (_raw(_entry(shape=[True, 2]), 8), "malformed"),

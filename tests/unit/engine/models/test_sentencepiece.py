@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from leanvibe_lsp.config import limits
+from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.engine.models.sentencepiece import merges_by_score, parse
 from leanvibe_lsp.engine.models.tokenizer_folder import tokenizer_from_folder
 from leanvibe_lsp.errors import ModelFormatError
@@ -164,3 +168,42 @@ def test_legacy_false_puts_the_prefix_space_only_at_the_beginning(folder: Path) 
     said = [b"".join(map(made.token_bytes, made.encode_prompt(["x</s>y"]))) for made in (old, new)]
     assert said == [b" x y", b" xy"]
     assert old.encode("x") == new.encode("x")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("added_tokens.json", {"<|x|>": 10**13}),
+        ("added_tokens.json", {"<|x|>": -1}),
+        ("tokenizer_config.json", {"added_tokens_decoder": {str(10**13): {"content": "<|x|>", "special": True}}}),
+    ],
+)
+def test_an_added_token_with_an_id_of_its_own_mind_is_refused(folder: Path, name: str, value: object) -> None:
+    """A list of pieces is as long as its largest id."""
+    (folder / name).write_text(json.dumps(value))
+    with pytest.raises(ModelFormatError, match="id is not from 0 to"):
+        tokenizer_from_folder(folder)
+
+
+def test_what_would_take_too_long_to_split_is_refused() -> None:
+    """One long token, and many that are long together; the longest that is taken is."""
+    merges_by_score({"a": 0, "a" * limit("tokenizer.piece_characters"): -1})
+    with pytest.raises(ValueError, match="one of its tokens is too long"):
+        merges_by_score({"a" * (limit("tokenizer.piece_characters") + 1): -1})
+    many = {f"{number:01000}": 0.0 for number in range(limit("tokenizer.splits") // 1000 + 1)}
+    with pytest.raises(ValueError, match="too long together"):
+        merges_by_score(many)
+
+
+def test_a_file_that_is_too_large_is_not_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it holds."""
+    monkeypatch.setitem(limits.LIMITS, "tokenizer.bytes", replace(limits.LIMITS["tokenizer.bytes"], default=1_000))
+    with pytest.raises(ModelFormatError, match=r"tokenizer\.model cannot be read: it is too large"):
+        tokenizer_from_folder(folder)
+
+
+def test_a_vocabulary_beyond_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the number of its pieces."""
+    monkeypatch.setitem(limits.LIMITS, "tokenizer.tokens", replace(limits.LIMITS["tokenizer.tokens"], default=1))
+    with pytest.raises(ValueError, match="it has 2 tokens"):
+        parse(SMALL)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from leanvibe_lsp.config import limits
 from leanvibe_lsp.engine.models.registry import resolve
 from leanvibe_lsp.engine.models.tokenizer import load_tokenizer
+from leanvibe_lsp.engine.models.tokenizer_folder import tokenizer_from_folder
 from leanvibe_lsp.errors import ModelFormatError
 
 
@@ -124,6 +127,20 @@ def test_sentencepiece_pieces_are_spelled_out(folder):
         ({"model": {"type": "BPE"}}, "malformed"),
         ({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": [["x", "y"]]}}, "not accepted"),
         ({"added_tokens": [{"id": "x", "content": "<|a|>", "special": True}]}, "malformed"),
+        ({"added_tokens": [{"id": 1 << 20, "content": "<|a|>", "special": True}]}, "id is not from 0 to 1,048,575"),
+        ({"added_tokens": [{"id": 10**13, "content": "<|a|>", "special": True}]}, "id is not from 0 to 1,048,575"),
+        ({"added_tokens": [{"id": -1, "content": "a", "special": False}]}, "id is not from 0 to 1,048,575"),
+        ({"model": {"type": "BPE", "vocab": {"a": 10**10}, "merges": []}}, "id is not from 0 to 1,048,575"),
+        ({"added_tokens": [{"id": float("inf"), "content": "<|a|>", "special": True}]}, "malformed"),
+        (
+            {
+                "normalizer": {
+                    "type": "Sequence",
+                    "normalizers": [{"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}] * 26,
+                }
+            },
+            "134,217,728 times",
+        ),
     ],
 )
 def test_a_broken_tokenizer_json_is_refused_by_name(folder, change, message):
@@ -147,3 +164,31 @@ def test_without_tokenizer_json_the_error_says_what_is_there(folder):
     (folder / "tokenizer.model").write_bytes(b"x")
     with pytest.raises(ModelFormatError, match=r"tokenizer\.model cannot be read: it is cut short"):
         _load(folder)
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "config.json"])
+def test_a_file_that_is_too_large_is_not_read(folder, name, monkeypatch):
+    """Whatever it holds."""
+    row = limits.LIMITS["tokenizer.bytes"]
+    monkeypatch.setitem(limits.LIMITS, "tokenizer.bytes", replace(row, default=20_000))
+    with (folder / name).open("ab") as file:
+        file.write(b" " * 20_000)
+    with pytest.raises(ModelFormatError, match=f"{name} cannot be read: it is too large"):
+        tokenizer_from_folder(folder)
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_no_special_token_is_left_in_the_vocabulary(folder, listed):
+    """Where a word of the vocabulary is taken whole, and by the pieces of a list: its letters come out, not its id."""
+    content = json.loads((folder / "tokenizer.json").read_text())
+    content["added_tokens"] = [{**content["added_tokens"][0], "content": "eot", "id": 257}]
+    content["model"]["vocab"]["eot"] = content["model"]["vocab"].pop("<|im_end|>")
+    if listed:
+        pieces = sorted(content["model"]["vocab"].items(), key=lambda item: item[1])
+        content["model"] = {"type": "Unigram", "unk_id": 0, "vocab": [[piece, -1.0] for piece, _id in pieces]}
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+    tokenizer = _load(folder).tokenizer
+    ids = tokenizer.encode("eot")
+    assert tokenizer.special("eot") == 257
+    assert 257 not in ids
+    assert b"".join(map(tokenizer.token_bytes, ids)) == b"eot"

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import socket
 import time
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leanvibe_lsp.config import limits
 from leanvibe_lsp.engine.models.formats import Format
 from leanvibe_lsp.engine.models.registry import REGISTRY, LocalPath, Located, ModelSpec, resolve
 from leanvibe_lsp.engine.models.tokenizer import load_tokenizer
@@ -134,12 +137,45 @@ def test_whether_a_text_begins_with_bos(tmp_path, pre, add, expected):
         ({"merges": ["a zz"]}, "is broken"),
         ({"merges": ["a"]}, "is broken"),
         ({"model": "llama"}, "another number of scores"),
+        ({"token_type": ["a"] * 259}, "token types that are no whole numbers"),
+        ({"token_type": [math.nan] * 259}, "token types that are no whole numbers"),
+        ({"token_type": [math.inf] * 259}, "token types that are no whole numbers"),
+        ({"model": "llama", "scores": ["a"] * 259}, "scores that are no numbers"),
+        ({"model": "llama", "scores": [math.nan] * 259}, "scores that are no numbers"),
+        ({"model": "llama", "scores": [0.0] * 259, "tokens": ["a" * 1_025, *map(str, range(258))]}, "is too long"),
     ],
 )
 def test_a_broken_tokenizer_is_refused_by_name(tmp_path, metadata, message):
     """The library's own exceptions do not come through."""
     with pytest.raises(ModelFormatError, match=message):
         _byte_level(tmp_path, **metadata)
+
+
+def test_a_vocabulary_beyond_the_limit_is_refused(tmp_path, monkeypatch):
+    """By the number of its tokens."""
+    row = limits.LIMITS["tokenizer.tokens"]
+    monkeypatch.setitem(limits.LIMITS, "tokenizer.tokens", replace(row, default=258))
+    with pytest.raises(ModelFormatError, match=r"tokenizer\.ggml\.tokens of 259 items"):
+        _byte_level(tmp_path)
+
+
+def test_a_failure_inside_the_library_is_an_error_with_a_name(tmp_path, monkeypatch):
+    """Its panics are no Exception, and would pass by every handler."""
+
+    class PanicException(BaseException):
+        """As pyo3 calls it."""
+
+    class Panics:
+        def __init__(self, *_arguments, **_named):
+            pass
+
+        def encode(self, _text, **_named):
+            raise PanicException("index out of bounds")
+
+    monkeypatch.setattr("tokenizers.Tokenizer", Panics)
+    tokenizer = _byte_level(tmp_path).tokenizer
+    with pytest.raises(ModelFormatError, match="fails on a text"):
+        tokenizer.encode("x")
 
 
 def test_without_token_types_the_named_ids_are_special(tmp_path):

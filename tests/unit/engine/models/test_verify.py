@@ -305,3 +305,36 @@ def test_the_embedded_model_is_proven_and_one_swapped_byte_is_found(tmp_path):
         file.write(bytes([first[0] ^ 1]))
     report = _verify(copy, Format.GGUF, digest=located.digest)
     assert [problem.subject for problem in report.problems] == ["copy.gguf"]
+
+
+@pytest.mark.parametrize("key", ["n_layer", "n_layers", "num_layers", "num_layer", "num_decoder_layers"])
+@pytest.mark.parametrize("inner", [False, True])
+def test_layers_by_any_name_are_held_to_the_tensors(folder, key, inner):
+    """Every family calls them its own way, some in a part of the config."""
+    changes = {key: 20_000}
+    _edit_config(folder, model_type="gpt2", **({"decoder": changes} if inner else changes))
+    assert [problem.subject for problem in _verify(folder, Format.SAFETENSORS).problems] == [key]
+    _edit_config(folder, decoder=None, **{key: 2})
+    assert _verify(folder, Format.SAFETENSORS).ok
+
+
+def test_a_file_that_cannot_be_read_is_a_problem_and_no_error(folder, monkeypatch):
+    """A disk that fails under the sha256."""
+
+    def fail(*_args, **_named):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("leanvibe_lsp.engine.models.verify.sha256_of", fail)
+    report = _verify(folder, Format.SAFETENSORS)
+    assert report.problems == (Problem("model.safetensors", "a file that can be read", "Input/output error"),)
+    assert report.digests == ()
+
+
+def test_what_the_census_skipped_is_told(tmp_path):
+    """Beside what the shapes skipped."""
+    path = write_gguf(tmp_path / "m", llama_metadata() | {"general.architecture": "gemma"}, llama_shapes())
+    data = path.read_bytes()
+    name = b"output_norm.weight"
+    at = data.index(name) + len(name) + 4 + 8
+    path.write_bytes(data[:at] + (26).to_bytes(4, "little") + data[at + 4 :])  # I32, as wide as F32
+    assert "the weights of 1 I32 tensors" in _verify(path, Format.GGUF).skipped

@@ -14,6 +14,8 @@ import pytest
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
 from leanvibe_lsp.engine.base import FinishReason, GenerationRequest, Message, Source
 from leanvibe_lsp.engine.remote.key import Key, find_key
+from leanvibe_lsp.engine.remote.server import Stop
+from leanvibe_lsp.engine.remote.wire import Call
 from leanvibe_lsp.engine.structured import Structure
 from leanvibe_lsp.errors import (
     Cancelled,
@@ -379,6 +381,75 @@ def test_a_cancel_ends_the_wait_for_a_retry(asking: Asking, set_limit: SetLimit)
         asking(None, cancel)
 
 
+# More urgent work
+
+
+class Urgent:
+    """A pause that is wanted once, as soon as `due`, and what is done in it."""
+
+    def __init__(self, work: Callable[[], object], due: Callable[[], bool] = lambda: True) -> None:
+        self._work = work
+        self._due = due
+        self._done = False
+        self.given: object = None
+
+    @property
+    def wanted(self) -> bool:
+        """Once."""
+        return not self._done and self._due()
+
+    def run(self) -> None:
+        """Do it."""
+        self._done = True
+        self.given = self._work()
+
+
+@pytest.mark.parametrize("planted", [NEVER, stream(said("Hel"), hold=True)], ids=["silent", "in the middle"])
+def test_more_urgent_work_does_not_wait_for_the_server(asking: Asking, planted: Reply) -> None:
+    """It has its turn while the server says nothing, and may ask the same server; then the wait goes on."""
+    asking.engine.load(CancelToken())
+    asking.server.on(CHAT, planted, HELLO)
+    cancel = CancelToken()
+
+    def ask_another() -> str:
+        text = asking.engine.generate(asked(), lambda _: None, CancelToken(), Deadline.never()).text
+        cancel.cancel("the urgent work is done")
+        return text
+
+    asking.server.asked.clear()
+    urgent = Urgent(ask_another, asking.server.asked.is_set)
+    with pytest.raises(Cancelled):
+        asking.engine.generate(asked(), lambda _: None, cancel, Deadline.after(10), urgent)
+    assert urgent.given == "Hello"
+
+
+def test_more_urgent_work_does_not_wait_for_a_retry() -> None:
+    """A server that asked for half a minute does not hold up the rest."""
+    cancel = CancelToken()
+    with pytest.raises(Cancelled, match="the urgent work is done"):
+        Stop(cancel, Deadline.after(10), Urgent(lambda: cancel.cancel("the urgent work is done"))).sleep(29)
+
+
+def test_time_for_more_urgent_work_is_not_the_servers_silence(asking: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it took, the server is then waited for as long as ever."""
+    asking.engine.load(CancelToken())
+    asking.server.on("/v1/models", NEVER)
+    wire = asking.engine._wire
+    looks: list[float] = []
+    assert wire is not None
+
+    def check() -> None:
+        looks.append(1_000.0)  # seconds that each look takes
+        if len(looks) > 3:
+            raise Cancelled("enough")
+
+    monkeypatch.setattr("leanvibe_lsp.engine.remote.wire.time.monotonic", lambda: sum(looks))
+    exchange = wire.send(Call("/models"), check)
+    with pytest.raises(Cancelled, match="enough"):
+        exchange.head()
+    exchange.close()
+
+
 # What may leave
 
 
@@ -436,11 +507,12 @@ def test_the_key_is_shown_to_the_server_alone(
         reply(f"<b>{key}</b>".encode(), 403, "text/html"),
         stream(event(echo)),
         stream(f"data: {key}\n\n".encode()),
+        stream(f"data: {'x' * (80 - len(key) // 2)}{key}\n\n".encode()),
         reply(key.encode(), 200, f"text/{key}"),
     )
-    asking.make({"LEANVIBE_REMOTE_KEY": key})
+    asking.make({"LEANVIBE_REMOTE_KEY": key, "LEANVIBE_REMOTE_URL": asking.server.url})
     seen = [repr(asking.engine), repr(Key(key))]
-    for _ in range(6):
+    for _ in range(7):
         with pytest.raises(RemoteError) as caught:
             asking()
         seen += [str(caught.value), repr(caught.value)]
@@ -453,15 +525,15 @@ def test_the_key_is_shown_to_the_server_alone(
         repr(vars(asking.engine._wire)),
     ]
     assert any("http11" in record.name for record in caplog.records), "the library's own log was looked at"
-    assert [text for text in seen if key in text or key.replace("/", "%2F") in text] == []
+    assert [text for text in seen if key[:8] in text or key.replace("/", "%2F") in text] == []
 
 
 def test_a_key_is_found_in_the_environment_for_its_own_server() -> None:
-    """A project's settings cannot send it to another one than the environment names."""
+    """A project's settings cannot send it to another one than the environment names, nor when it names none."""
     key = {"LEANVIBE_REMOTE_KEY": "k1"}
-    assert find_key("https://a.example/v1", key).headers == {"Authorization": "Bearer k1"}
+    assert find_key("https://a.example/v1", key).headers == {}
     meant = {**key, "LEANVIBE_REMOTE_URL": "https://a.example/v1"}
-    assert find_key("https://a.example:443/v1", meant).headers
+    assert find_key("https://a.example:443/v1", meant).headers == {"Authorization": "Bearer k1"}
     assert find_key("https://b.example/v1", meant).headers == {}
     assert find_key("https://b.example/v1", {}).headers == {}
 
@@ -469,8 +541,18 @@ def test_a_key_is_found_in_the_environment_for_its_own_server() -> None:
 def test_a_key_that_no_header_can_carry_is_refused() -> None:
     """A line break would write a header of its own; the error does not show it."""
     with pytest.raises(UsageError) as caught:
-        find_key("https://a.example/v1", {"LEANVIBE_REMOTE_KEY": "secret\r\nHost: x"})
+        find_key(
+            "https://a.example/v1",
+            {"LEANVIBE_REMOTE_KEY": "secret\r\nHost: x", "LEANVIBE_REMOTE_URL": "https://a.example"},
+        )
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
+def test_the_way_to_this_machine_takes_no_proxy(asking: Asking, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A proxy of the environment would be given the code of a question meant for this machine."""
+    monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert asking().text == "Hello"
 
 
 # Known answers

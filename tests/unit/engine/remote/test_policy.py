@@ -137,12 +137,28 @@ def test_a_link_is_judged_by_where_it_leads(tmp_path: Path) -> None:
     (tmp_path / "in" / "out.py").symlink_to(tmp_path / "out.py")
     everything = RemoteSettings("http://localhost")
     inside = RemoteSettings("http://localhost", allow=(f"{tmp_path.resolve()}/in/**",))
-    with pytest.raises(Withheld, match=r"notes\.txt may not leave this machine: files like '\.env\*'"):
+    with pytest.raises(Withheld, match=r"notes\.txt \(really .*/\.env\) may not leave this machine: files like"):
         check_sources([Source((tmp_path / "in" / "notes.txt").as_uri(), 0, 1)], everything)
-    with pytest.raises(Withheld, match="nothing in allow"):
+    with pytest.raises(
+        Withheld, match=r"in/out\.py \(really .*/out\.py\) may not leave this machine: nothing in allow"
+    ):
         check_sources([Source((tmp_path / "in" / "out.py").as_uri(), 0, 1)], inside)
     check_sources([Source((tmp_path / "in" / "out.py").as_uri(), 0, 1)], everything)
     check_sources([Source("untitled:Untitled-1", 0, 1)], everything)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right of their own on Windows")
+def test_an_allowed_folder_is_named_as_it_really_is(tmp_path: Path) -> None:
+    """Through a link it allows nothing, and the error says the path that it has to fit."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.py").write_text("x")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    seen = [Source((tmp_path / "link" / "a.py").as_uri(), 0, 1)]
+    with pytest.raises(Withheld) as caught:
+        check_sources(seen, RemoteSettings("http://localhost", allow=(f"{tmp_path}/link/**",)))
+    assert f"{tmp_path}/link/a.py (really {(tmp_path / 'real' / 'a.py').resolve()})" in caught.value.message
+    both = (f"{tmp_path}/link/**", f"{tmp_path.resolve()}/real/**")
+    check_sources(seen, RemoteSettings("http://localhost", allow=both))
 
 
 def test_a_query_hides_nothing() -> None:
