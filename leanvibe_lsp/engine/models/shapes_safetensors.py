@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FAMILIES = ("llama", "qwen2", "phi3")
 _LAYERS = ("n_layer", "num_layer")  # what has "layers" in its name counts, too
+_NO_LAYERS = ("max_window_layers",)  # Qwen2: from which layer on a window slides; nothing is built from it
 _FLOATS = {"F16", "BF16", "F32"}
 _BYTES = {"U8"}
 _AFFINE = ("affine", None)
@@ -74,7 +75,8 @@ def _too_many_layers(config: dict[str, Any], tensors: int) -> list[Problem]:
         for part in (config, *config.values())
         if isinstance(part, dict)
         for key, value in part.items()
-        if (key in _LAYERS or "layers" in key) and isinstance(value, int | float) and value > tensors
+        if (key in _LAYERS or "layers" in key) and key not in _NO_LAYERS
+        if isinstance(value, int | float) and value > tensors
     ]
 
 
