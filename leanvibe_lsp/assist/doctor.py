@@ -58,6 +58,7 @@ class Report:
     selftest: Verdict | None
     proof_age_seconds: float | None
     load_seconds: float | None
+    selftest_seconds: float | None
     last_inference_ms: float | None
     tokens_per_second: float | None
     memory_mb: float | None
@@ -177,6 +178,7 @@ def build_report(seen: Seen) -> Report:
         selftest=verdict,
         proof_age_seconds=seen.now - status.proven_at if status.proven_at is not None else None,
         load_seconds=ready.load_seconds if ready is not None else None,
+        selftest_seconds=ready.selftest_seconds if ready is not None else None,
         last_inference_ms=status.last_inference_ms,
         tokens_per_second=status.tokens_per_second,
         memory_mb=ready.loaded.memory_bytes / 1e6 if ready is not None else None,

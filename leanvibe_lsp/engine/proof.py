@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from fnmatch import fnmatch
 from functools import cache
 from importlib import metadata
@@ -13,6 +12,7 @@ from leanvibe_lsp import __version__
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
 from leanvibe_lsp.engine.base import Alternative, Chunk, Engine, GenerationRequest, Loaded
+from leanvibe_lsp.engine.models.digest import file_stamp
 from leanvibe_lsp.engine.models.formats import Format
 from leanvibe_lsp.engine.models.registry import COMPANION_PATTERNS, SAFETENSORS_PATTERNS, Located
 from leanvibe_lsp.engine.models.selftest import State, Verdict, run_selftest
@@ -22,7 +22,7 @@ from leanvibe_lsp.errors import ModelUnverified
 
 _DISTRIBUTIONS = {"llama.cpp": ("xllamacpp", "llguidance"), "mlx": ("mlx", "mlx-lm", "llguidance")}
 # File name -> size, times and inode.
-Stamps = dict[str, tuple[int, int, int, int]]
+Stamps = dict[str, str]
 
 
 @runtime_checkable
@@ -82,10 +82,10 @@ def file_stamps(located: Located | None) -> Stamps:
         return {}
     try:
         if located.format is Format.GGUF:
-            return {located.path.name: _stamp(located.path.stat())}
+            return {located.path.name: file_stamp(located.path)}
         patterns = (*SAFETENSORS_PATTERNS, *COMPANION_PATTERNS)
         return {
-            path.name: _stamp(path.stat())
+            path.name: file_stamp(path)
             for path in located.path.iterdir()
             if any(fnmatch(path.name, pattern) for pattern in patterns)
         }
@@ -116,7 +116,3 @@ def _versions(backend: str) -> dict[str, str | None]:
         except metadata.PackageNotFoundError:
             versions[name] = None
     return versions
-
-
-def _stamp(facts: os.stat_result) -> tuple[int, int, int, int]:
-    return facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino

@@ -83,7 +83,7 @@ def _refuse_faulty_kin(path: Path, stamps: Path, cancel: CancelToken) -> None:
         file = read_gguf(path)
         if kin_of(file) is None:
             return
-        sound = [_stamp(path), f"sound for {__version__}"]
+        sound = [file_stamp(path), f"sound for {__version__}"]
         known = _read_stamps(stamps)
         if known.get(str(path)) == sound:
             return
@@ -97,7 +97,7 @@ def _refuse_faulty_kin(path: Path, stamps: Path, cancel: CancelToken) -> None:
 
 def _check_file(path: Path, expected: str, stamps: Path, cancel: CancelToken) -> None:
     try:
-        stamp = _stamp(path)
+        stamp = file_stamp(path)
         known = _read_stamps(stamps)
         if known.get(str(path)) == [stamp, expected]:
             return
@@ -127,7 +127,8 @@ def sha256_of(path: Path, *, progress: Callable[[int], None], cancel: CancelToke
     return digest.hexdigest()
 
 
-def _stamp(path: Path) -> str:
+def file_stamp(path: Path) -> str:
+    """Another one when the file changed: its size, times and inode. Raises OSError."""
     facts = path.stat()
     return f"{facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns} {facts.st_ino}"
 
