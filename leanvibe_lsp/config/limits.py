@@ -100,6 +100,7 @@ _ROWS = (
     Limit("rpc.connections", 32, 1, 1_024, "clients", "Clients served at the same time over TCP or WebSocket."),
     Limit("document.parse_bytes", 2 << 20, 1 << 10, 64 << 20, "bytes", "Largest text that is parsed; a larger one is served without symbols."),
     Limit("document.line_characters", 20_000, 1_000, 1 << 20, "characters", "Longest line of a text that is parsed; longer ones are minified code or data."),
+    Limit("document.journal_edits", 256, 0, 65_536, "edits", "How many edits of an open document are remembered, to carry an answer over them."),
     Limit("document.signature_characters", 400, 80, 4_000, "characters", "Longest signature of a symbol; a longer one is cut."),
     Limit("context.characters_per_token", 32, 8, 256, "characters", "Text longer than this many characters for each token of room is taken as too large without counting it."),
     Limit("context.omitted", 20, 1, 1_000, "sentences", "How many things that were left out are named one by one."),

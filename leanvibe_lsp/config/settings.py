@@ -41,12 +41,29 @@ class RemoteSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class EditorSettings:
+    """What an editor shows. None of it changes which engine runs or what may be sent where.
+
+    `severity`: pairs of a rule's id or a glob over ids, and error, warning, information, hint or off; the last that
+    matches counts. `secrets`: globs of files beside the built-in ones that no model may see.
+    """
+
+    diagnostics: bool = True
+    severity: tuple[tuple[str, str], ...] = ()
+    inline_completion: bool = False
+    code_lens: bool = False
+    hover_summary: bool = True
+    secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """`engine` and `model` override the choice by hardware; None leaves it to `engine/select.py`."""
 
     engine: str | None = None
     model: str | None = None
     remote: RemoteSettings | None = None
+    editor: EditorSettings = EditorSettings()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,13 @@ reversed ranges included); line endings are "\\r\\n", "\\n" and "\\r" only. Deli
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from weakref import ref
 
+from leanvibe_lsp.config.limits import limit
+from leanvibe_lsp.core.edits import TextEdit
 from leanvibe_lsp.core.text import Encoding, LineIndex, Position, Span, join_surrogates
 from leanvibe_lsp.documents import uris
 from leanvibe_lsp.documents.snapshot import Snapshot
@@ -25,14 +29,27 @@ class Change:
     end: Position | None = None
 
 
+@dataclass(slots=True)
+class _Entry:
+    """An open document, and the edits that led to it: the text before each of them and the edit, oldest first.
+
+    The texts are held weakly: only one that somebody still has can be asked for.
+    """
+
+    snapshot: Snapshot
+    journal: deque[tuple[ref[LineIndex], TextEdit]] = field(
+        default_factory=lambda: deque(maxlen=limit("document.journal_edits"))
+    )
+
+
 class DocumentStore:
     """Documents that a client has open, by the client's own uri string."""
 
     def __init__(self) -> None:
-        self._open: dict[str, Snapshot] = {}
+        self._open: dict[str, _Entry] = {}
 
     def __iter__(self) -> Iterator[Snapshot]:
-        return iter(tuple(self._open.values()))
+        return iter(tuple(entry.snapshot for entry in self._open.values()))
 
     def __len__(self) -> int:
         return len(self._open)
@@ -41,7 +58,7 @@ class DocumentStore:
         """Take a document over from the client. Opening an open one again replaces it."""
         text = join_surrogates(text)
         snapshot = Snapshot(uri, uris.to_path(uri), language_id, version, text, LineIndex(text))
-        self._open[uri] = snapshot
+        self._open[uri] = _Entry(snapshot)
         return snapshot
 
     def change(self, uri: str, version: int, changes: Sequence[Change], encoding: Encoding) -> Snapshot:
@@ -49,17 +66,34 @@ class DocumentStore:
 
         Raises UsageError for a document that is not open; the other documents are untouched.
         """
-        snapshot = self._open.get(uri)
-        if snapshot is None:
+        entry = self._open.get(uri)
+        if entry is None:
             raise UsageError(
                 f"{uri} was changed but is not open.", next_step="Close the file in the editor and open it again."
             )
-        lines = snapshot.lines
+        lines = entry.snapshot.lines
+        made: list[tuple[ref[LineIndex], TextEdit]] = []
         for change in changes:
-            lines = _applied(lines, change, encoding)
-        snapshot = replace(snapshot, version=version, text=lines.text, lines=lines)
-        self._open[uri] = snapshot
-        return snapshot
+            edit = _edit(lines, change, encoding)
+            made.append((ref(lines), edit))
+            lines = lines.edited(edit.span, edit.text) if edit.span != whole(lines) else LineIndex(edit.text)
+        entry.journal.extend(made)
+        entry.snapshot = replace(entry.snapshot, version=version, text=lines.text, lines=lines)
+        return entry.snapshot
+
+    def edits_since(self, snapshot: Snapshot) -> tuple[TextEdit, ...] | None:
+        """The edits that made the document of today from this snapshot of it, each of the text the one before left.
+
+        None when that is not known (any more): it was closed, opened anew, or edited more often than is remembered.
+        """
+        entry = self._open.get(snapshot.uri)
+        if entry is None:
+            return None
+        if entry.snapshot.lines is snapshot.lines:
+            return ()
+        journal = list(entry.journal)
+        at = next((number for number, (lines, _) in enumerate(journal) if lines() is snapshot.lines), None)
+        return None if at is None else tuple(edit for _, edit in journal[at:])
 
     def close(self, uri: str) -> None:
         """Forget a document and free its text. Closing one that is not open does nothing."""
@@ -67,18 +101,24 @@ class DocumentStore:
 
     def get(self, uri: str) -> Snapshot | None:
         """The document as it is now, or None when it is not open."""
-        return self._open.get(uri)
+        entry = self._open.get(uri)
+        return None if entry is None else entry.snapshot
 
 
-def _applied(lines: LineIndex, change: Change, encoding: Encoding) -> LineIndex:
+def whole(lines: LineIndex) -> Span:
+    """All of a text."""
+    return Span(0, len(lines.text))
+
+
+def _edit(lines: LineIndex, change: Change, encoding: Encoding) -> TextEdit:
     replacement = join_surrogates(change.text)
     if change.start is None or change.end is None:
-        return LineIndex(replacement)
+        return TextEdit(whole(lines), replacement)
     start, end = sorted((lines.offset(change.start, encoding), lines.offset(change.end, encoding)))
     # An edit can bring the two halves of a character together; they become that character again.
     before = lines.text[start - 1 : start] if start else ""
     after = lines.text[end : end + 1]
     joined = join_surrogates(before + replacement + after)
     if joined != before + replacement + after:
-        return lines.edited(Span(start - len(before), end + len(after)), joined)
-    return lines.edited(Span(start, end), replacement)
+        return TextEdit(Span(start - len(before), end + len(after)), joined)
+    return TextEdit(Span(start, end), replacement)

@@ -40,6 +40,7 @@ class LeanVibeServer(LanguageServer):
         self.encoding = Encoding.UTF16
         self.client = Client(self.protocol)
         self.settings = settings
+        self.roots: tuple[Path, ...] = ()
         self.ended = asyncio.Event()
         self._shared = shared
         self._taken: tuple[Settings, Services] | None = None
@@ -58,6 +59,10 @@ class LeanVibeServer(LanguageServer):
         if self._taken is None:
             self._taken = self.settings, self._shared.take(self.settings)
         return self._taken[1]
+
+    def settings_for(self, uri: str) -> Settings:
+        """The settings for a document: those of the workspace root it lies in."""
+        return self.settings
 
     def give_back_services(self) -> None:
         """Let go of the services; for the last session of a client's own choice this stops the engine."""

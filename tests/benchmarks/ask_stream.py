@@ -127,6 +127,7 @@ def _through_lsp(server: Listener, number: int) -> RawRun:
         }
     )
     assert "result" in reply, reply
+    assert not reply["result"]["remembered"], "the answer of an earlier run: nothing was computed"
     first = server.arrived[_index(server, token)]
     end = server.arrived[server.messages.index(reply)]
     tokens = reply["result"]["usage"]["completionTokens"]

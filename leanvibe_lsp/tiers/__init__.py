@@ -1,0 +1,1 @@
+"""The ladder: rungs that find or answer something, cheapest first."""
