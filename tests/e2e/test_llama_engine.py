@@ -10,6 +10,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
 from leanvibe_lsp.engine.base import NO_PAUSE, Chunk, Event, Finished, GenerationRequest, Job, Loaded, Pause, Prefill
-from leanvibe_lsp.engine.llama import LlamaEngine
+from leanvibe_lsp.engine.llama import LlamaEngine, backend
 from leanvibe_lsp.engine.models.registry import resolve
 from leanvibe_lsp.engine.structured import Structure
 from leanvibe_lsp.errors import Cancelled, Incomplete
@@ -237,6 +238,56 @@ def test_a_prompt_is_reused_across_slots(llama: Llama) -> None:
     again, _ = llama.ask(llama.request(LONG + "    return", 2))
     assert again.usage.cached_tokens >= first.usage.prompt_tokens - 1
     assert llama.engine.cache_bytes > 0
+
+
+PIECES = ("import os\n", "def total(prices):\n", "    return sum(prices)\n", "# café\n", "x = 1\n" * 30)
+PROMPTS = st.lists(st.sampled_from(PIECES), min_size=1, max_size=5).map("".join)
+NEAR_TIE = 0.25  # of a logarithm: what the cut of a prompt may move an 8-bit activation's outcome by
+
+
+def same_but_for_ties(said: list[Event], fresh: list[Event]) -> bool:
+    """Token for token equal, up to one that a fresh run finds nearly as likely as its own."""
+    for mine, its in zip(*([e for e in events if isinstance(e, Chunk)] for events in (said, fresh)), strict=False):
+        if mine.token_id != its.token_id:
+            near = {one.token_id for one in its.top if its.top[0].logprob - one.logprob < NEAR_TIE}
+            return {mine.token_id, its.token_id} <= near
+    return True
+
+
+def without_reuse(llama: Llama, request: GenerationRequest, real: Callable[..., dict[str, Any]]) -> list[Event]:
+    """The events of an answer whose prompt is computed from its first token on."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backend, "completion", lambda *args, **options: real(*args, **options) | {"cache_prompt": False})
+        finished, events = llama.ask(request)
+    assert finished.usage.cached_tokens == 0
+    return events
+
+
+@settings(deadline=None, derandomize=True, max_examples=6)
+@given(requests=st.lists(st.tuples(PROMPTS, st.none() | st.integers(0, 6)), min_size=2, max_size=4))
+def test_reuse_changes_nothing(llama: Llama, requests: list[tuple[str, int | None]]) -> None:
+    """Whatever was asked or cancelled before: the greedy answer is that of a run that reuses nothing."""
+    reused = 0
+    for text, cancel_at in requests:
+        request = llama.request(text, 8, top_logprobs=4)
+        cancel = CancelToken()
+        said: list[Event] = []
+
+        def sink(
+            event: Event, said: list[Event] = said, stop: CancelToken = cancel, at: int | None = cancel_at
+        ) -> None:
+            said.append(event)
+            if len(said) - 1 == at:
+                stop.cancel()
+
+        with suppress(Cancelled):
+            llama.engine.generate(request, sink, cancel, Deadline.never())
+        again, events = llama.ask(request)
+        expected = without_reuse(llama, request, backend.completion)
+        assert same_but_for_ties(said, expected)
+        assert same_but_for_ties(events, expected)
+        reused += again.usage.cached_tokens
+    assert reused > 0
 
 
 def test_closing_under_a_generation(fresh: Callable[[], Llama]) -> None:
