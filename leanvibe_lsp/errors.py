@@ -24,7 +24,7 @@ A library's own exceptions are mapped to these where the library is called.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class LeanVibeError(Exception):
@@ -37,6 +37,12 @@ class LeanVibeError(Exception):
         super().__init__(message)
         self.message = message
         self.next_step = next_step
+
+    def __copy__(self) -> Self:
+        """The same error once more, whatever its own constructor wants."""
+        copied = type(self).__new__(type(self), *self.args)
+        vars(copied).update(vars(self))
+        return copied
 
     def __str__(self) -> str:
         return f"{self.message} {self.next_step}".rstrip()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cached_property
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,13 +12,14 @@ from leanvibe_lsp.assist.answer_cache import AnswerCache, answers_path
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.config.settings import Settings
 from leanvibe_lsp.core.cancel import CancelToken
+from leanvibe_lsp.core.clock import Clock
 from leanvibe_lsp.engine.chain import Choose, EngineChain
 from leanvibe_lsp.engine.host import EngineHost
 from leanvibe_lsp.engine.ledger import Ledger
 from leanvibe_lsp.engine.memory import estimate
 from leanvibe_lsp.engine.models.cache import models_dir
 from leanvibe_lsp.engine.scheduler import Scheduler
-from leanvibe_lsp.engine.select import Selection, candidates, probe_machine
+from leanvibe_lsp.engine.select import Selection, candidates, probe_machine, select
 from leanvibe_lsp.errors import ModelError
 
 if TYPE_CHECKING:
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from leanvibe_lsp.assist.answer import Answer, AskRequest, AskSink
+    from leanvibe_lsp.assist.changes.values import Change, ChangeRequest
+    from leanvibe_lsp.assist.complete import Completer, Completion, CompletionRequest
     from leanvibe_lsp.assist.doctor import Report
+    from leanvibe_lsp.assist.summary import Summaries, Summary, SummaryRequest
     from leanvibe_lsp.engine.base import Engine, Loaded
     from leanvibe_lsp.engine.local.convert import Conversion, Recipe, WriteProgress
     from leanvibe_lsp.engine.models.perplexity import Proof, ScoringEngine
@@ -49,6 +54,13 @@ class Services:
         """The engine that answers now."""
         return self.chain.first()[0]
 
+    @property
+    def obstacle(self) -> str:
+        """Why no model will answer, as far as that was found a moment ago; "" when one may. Never waits."""
+        status = self.host.status
+        recent = Clock().now() - status.since < limit("engine.cooldown_seconds")
+        return str(status.failure) if status.state == "failed" and recent else ""
+
     async def ask(self, request: AskRequest, sink: AskSink, cancel: CancelToken) -> Answer:
         """See `assist.ask.ask`."""
         from leanvibe_lsp.assist.ask import ask
@@ -56,6 +68,32 @@ class Services:
         return await ask(
             request, hosts=self.chain, workers=self.workers, sink=sink, cancel=cancel, answers=self._answers
         )
+
+    async def change(self, request: ChangeRequest, sink: AskSink, cancel: CancelToken) -> Change:
+        """See `assist.changes.run.change`."""
+        from leanvibe_lsp.assist.changes.run import change
+
+        return await change(request, ask=self.ask, workers=self.workers, sink=sink, cancel=cancel)
+
+    async def complete(self, request: CompletionRequest, cancel: CancelToken) -> Completion | None:
+        """See `assist.complete.Completer.complete`."""
+        return await self._completer.complete(request, cancel)
+
+    async def summary(self, request: SummaryRequest, cancel: CancelToken) -> Summary | None:
+        """See `assist.summary.Summaries.summary`."""
+        return await self._summaries.summary(request, cancel)
+
+    @cached_property
+    def _completer(self) -> Completer:
+        from leanvibe_lsp.assist.complete import Completer
+
+        return Completer(self.chain, self.workers)
+
+    @cached_property
+    def _summaries(self) -> Summaries:
+        from leanvibe_lsp.assist.summary import Summaries
+
+        return Summaries(self.chain, self.workers)
 
     async def examine(self, *, load: bool) -> Report:
         """The report of `leanvibe doctor`; with `load`, the model is loaded, proven and timed first."""
@@ -98,6 +136,14 @@ def create(settings: Settings) -> Services:
 
     chain = EngineChain(lambda: candidates(settings, probe_machine(), models_dir()), make)
     return Services(settings, chain)
+
+
+def unloaded_model(settings: Settings) -> tuple[str, Loaded]:
+    """The name of the model that would be asked first, and what is known of it without its weights."""
+    from leanvibe_lsp.engine.unloaded import facts_without_weights
+
+    selection = select(settings, probe_machine(), models_dir())
+    return selection.name, facts_without_weights(selection)
 
 
 def build_engine(selection: Selection, settings: Settings) -> Engine:

@@ -15,6 +15,8 @@ settings.load_profile("leanvibe")
 
 # Fixtures that live longer than a test may start a process: it must not find answers that a person's own one kept.
 os.environ["LEANVIBE_CACHE_DIR"] = tempfile.mkdtemp(prefix="leanvibe-tests-")
+# Nor may it be served by a person's own settings.
+os.environ["LEANVIBE_CONFIG_DIR"] = os.environ["LEANVIBE_CACHE_DIR"]
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from leanvibe_lsp.core.text import Span
+from leanvibe_lsp.documents.gathered import NOTHING, Gathered
 from leanvibe_lsp.documents.snapshot import Snapshot
 from leanvibe_lsp.engine.base import FinishReason, Source, Usage
+from leanvibe_lsp.engine.models.selftest import Verdict
 from leanvibe_lsp.engine.structured import Structure
 
 
@@ -31,7 +33,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class AskRequest:
-    """A question and its places; the first place is the one the question is about."""
+    """A question and its places; the first place is the one the question is about.
+
+    `gathered` is what was found around it (`assist/gathering.py`); `secrets` are a person's globs of files that no
+    model may see, beside the built-in ones.
+    """
 
     question: str
     places: tuple[Place, ...] = ()
@@ -39,6 +45,8 @@ class AskRequest:
     max_tokens: int | None = None
     temperature: float = 0.0
     structure: Structure | None = None
+    gathered: Gathered = NOTHING
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +124,10 @@ class Fallback:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The end of a question that was answered."""
+    """The end of a question that was answered.
+
+    `verdict` is what is known of the model's weights; None for a server that cannot be asked, and where no model spoke.
+    """
 
     answer: str
     tier: str
@@ -129,4 +140,5 @@ class Answer:
     timing: AnswerTiming
     finish_reason: FinishReason
     fallbacks: tuple[Fallback, ...] = ()
+    verdict: Verdict | None = None
     remembered: bool = False  # the very same thing was asked before, and nothing was computed

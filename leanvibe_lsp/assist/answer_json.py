@@ -6,6 +6,7 @@ camelCase, as LSP writes.
 from __future__ import annotations
 
 from leanvibe_lsp.assist.answer import Answer, Citation
+from leanvibe_lsp.engine.models.selftest import Verdict
 
 
 def answer_json(answer: Answer) -> dict[str, object]:
@@ -37,7 +38,12 @@ def answer_json(answer: Answer) -> dict[str, object]:
         "finishReason": str(answer.finish_reason),
         "fallbacks": [{"engine": one.engine, "reason": one.reason} for one in answer.fallbacks],
         "remembered": answer.remembered,
+        "selftest": _selftest(answer.verdict),
     }
+
+
+def _selftest(verdict: Verdict | None) -> dict[str, object] | None:
+    return None if verdict is None else {"state": str(verdict.state), "summary": verdict.summary}
 
 
 def _citation(citation: Citation) -> dict[str, object]:

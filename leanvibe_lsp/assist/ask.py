@@ -92,11 +92,11 @@ async def _down_the_chain(asking: _Asking, hosts: Hosts) -> Answer:
     """What may not be sent to a server is asked of those on this machine that were left alone."""
     host, skipped = hosts.first()
     left: list[EngineHost] = []  # of the skipped ones, when they are asked after all
-    failed = {one.host: one.reason for one in skipped}
+    failed = {one.host: one.error for one in skipped}
     while True:
         failed.pop(host, None)
         try:
-            return await asking.of(host, tuple(Fallback(one.name, reason) for one, reason in failed.items()))
+            return await asking.of(host, tuple(Fallback(one.name, str(error)) for one, error in failed.items()))
         except LeanVibeError as error:
             failure = error
         following = hosts.after(host, failure) if may_fall_back(failure) else None
@@ -105,16 +105,18 @@ async def _down_the_chain(asking: _Asking, hosts: Hosts) -> Answer:
         if left and (following is not None or isinstance(failure, Withheld)):
             following = left.pop(0)
         if following is None:
-            raise _with_history(failure, failed)
-        failed[host] = str(failure)
+            raise _with_history(failure, {one.name: error for one, error in failed.items()}) from failure
+        failed[host] = failure
         asking.restart(f"{host.name} failed: {failure.message}")
         host = following
 
 
-def _with_history(failure: LeanVibeError, failed: Mapping[EngineHost, str]) -> LeanVibeError:
-    """A copy that says what went before: the error itself may be others' too."""
-    told = copy.copy(failure).with_traceback(failure.__traceback__)
-    told.message += "".join(f" Before that, {host.name}: {reason}" for host, reason in failed.items())
+def _with_history(failure: LeanVibeError, failed: Mapping[str, LeanVibeError]) -> LeanVibeError:
+    """A copy that says what went before, by engine, and every next step once: the error itself may be others' too."""
+    told = copy.copy(failure)
+    told.message += "".join(f" Before that, {name}: {error.message}" for name, error in failed.items())
+    steps = dict.fromkeys(error.next_step for error in (failure, *failed.values()))
+    told.next_step = " ".join(filter(None, steps))
     return told
 
 
@@ -233,6 +235,7 @@ class _Asking:
             ),
             finish_reason=finished.reason,
             fallbacks=fallbacks,
+            verdict=ready.verdict,
             remembered=heard.remembered,
         )
 

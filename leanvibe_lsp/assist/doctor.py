@@ -86,8 +86,8 @@ class Report:
 class Seen:
     """What there was to see, at the moment `now` of the host's clock.
 
-    `chain` is why this model and backend, `fallbacks` who answers when it fails, `runtime` the facts of MLX where it
-    is used.
+    `chain` is why this model and backend, `fallbacks` who answers when it fails, `failed` which engines did and how,
+    `failure` what keeps this one from answering, `runtime` the facts of MLX where it is used.
     """
 
     machine: Machine
@@ -97,9 +97,16 @@ class Seen:
     status: HostStatus
     pulse: Pulse
     failure: LeanVibeError | None = None
+    failed: tuple[tuple[str, LeanVibeError], ...] = ()
     queue_depth: int = 0
     runtime: dict[str, str] = field(default_factory=dict)
     now: float = 0.0
+
+    @property
+    def answers(self) -> bool:
+        """True while a model is loaded and not every engine failed; a server that failed is still held."""
+        all_failed = bool(self.fallbacks) and not any(step.chosen for step in self.fallbacks)
+        return self.status.ready is not None and not all_failed
 
 
 async def examine(settings: Settings, chain: EngineChain, *, workers: Executor, load: bool) -> Report:
@@ -133,6 +140,7 @@ def _look(settings: Settings, chain: EngineChain, host: EngineHost, failure: Lea
         status=status,
         pulse=pulse,
         failure=failure or status.failure or (unmet if status.ready is None else None),
+        failed=chain.failed(),
         queue_depth=host.queue_depth,
         runtime=_runtime(selection),
         now=Clock().now(),
@@ -174,7 +182,7 @@ def build_report(seen: Seen) -> Report:
         state=status.state,
         responds=seen.pulse,
         has_pretrained_weights=verdict is not None and verdict.state is not State.UNVERIFIED,
-        inference_ready=ready is not None and seen.pulse.alive,
+        inference_ready=seen.answers and seen.pulse.alive,
         selftest=verdict,
         proof_age_seconds=seen.now - status.proven_at if status.proven_at is not None else None,
         load_seconds=ready.load_seconds if ready is not None else None,
@@ -191,21 +199,13 @@ def build_report(seen: Seen) -> Report:
 
 
 def _problems(seen: Seen) -> tuple[Problem, ...]:
-    problems = [*_thread_problems(seen.pulse)]
-    failure, status = seen.failure, seen.status
-    if failure is not None:
-        lasting = not isinstance(failure, Busy) and status.ready is None
-        problems.append(Problem("broken" if lasting else "degraded", failure.message, failure.next_step))
-    elif status.ready is None and seen.pulse.alive:
+    status, failures = seen.status, _failures(seen)
+    problems = [*_thread_problems(seen.pulse), *failures]
+    if status.ready is None and seen.pulse.alive and not failures:
         problems.append(
             Problem("degraded", f"The model is not ready: {status.state}.", "It loads with the first question.")
         )
     problems += _ready_problems(status.ready)
-    problems += [
-        Problem("degraded", f"{step.candidate} does not answer: {step.reason}.", "Run `leanvibe doctor`.")
-        for step in seen.fallbacks
-        if not step.chosen and step.reason.startswith("it failed") and status.ready is not None
-    ]
     if seen.machine.nvidia and seen.machine.mlx_cuda is None:
         problems.append(
             Problem(
@@ -219,6 +219,20 @@ def _problems(seen: Seen) -> tuple[Problem, ...]:
             Problem("degraded", f"MLX multiplies matrices with {seen.runtime['blas']}.", seen.runtime["advice"])
         )
     return tuple(problems)
+
+
+def _failures(seen: Seen) -> list[Problem]:
+    """Every failure once, with the engine's name unless there is only this one."""
+    named = seen.answers or len(seen.failed) > 1
+    found = [(f"{name} does not answer: " if named else "", error) for name, error in seen.failed]
+    if seen.failure is not None and all(error is not seen.failure for _, error in found):
+        found.insert(0, ("", seen.failure))
+    return [
+        Problem(
+            "degraded" if seen.answers or isinstance(error, Busy) else "broken", who + error.message, error.next_step
+        )
+        for who, error in found
+    ]
 
 
 def _thread_problems(pulse: Pulse) -> list[Problem]:
@@ -245,7 +259,7 @@ def _ready_problems(ready: Ready | None) -> list[Problem]:
         return [
             Problem(
                 "degraded",
-                f"The model gives only some of the known answers ({ready.verdict.summary}).",
+                f"The model is weak or damaged ({ready.verdict.summary}).",
                 f"Run `leanvibe models verify {ready.model}`.",
             )
         ]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from leanvibe_lsp.assist.answer import AskRequest, Turn
 from leanvibe_lsp.assist.prompt import messages, newest_turns
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.documents.context import Packed, pack
+from leanvibe_lsp.documents.gathered import Gathered
+from leanvibe_lsp.documents.secrets import cover, covered_text, refuse, withheld
 from leanvibe_lsp.engine.base import Loaded, Message, Source
 from leanvibe_lsp.engine.prompts import count_tokens, prompt_length, render
 from leanvibe_lsp.errors import ContextTooLarge
@@ -30,8 +32,15 @@ class Prompt:
 def build_prompt(request: AskRequest, loaded: Loaded) -> Prompt:
     """Pack code, history and question into the window.
 
-    Pure. Raises ContextTooLarge when the question alone does not fit.
+    Pure but for links, which are followed to see what a file really is: whoever asks, and whatever was gathered, no
+    file of secrets gets past here. Raises UsageError for one that is asked about, ContextTooLarge when the question
+    alone does not fit.
     """
+    for place in request.places:
+        refuse(place.snapshot, request.secrets)
+    related = tuple(one for one in request.gathered.related if withheld(one.snapshot, request.secrets) is None)
+    gathered = replace(request.gathered, related=related)
+    turns = _covered_turns(request, gathered)
 
     def count(text: str) -> int:
         return count_tokens(loaded, text)
@@ -46,18 +55,27 @@ def build_prompt(request: AskRequest, loaded: Loaded) -> Prompt:
             f"beside an answer of {max_tokens}.",
             next_step="Ask a shorter question, or for a shorter answer.",
         )
-    known = _known(loaded, request.history)
+    known = _known(loaded, turns)
     history, bare = _remember(loaded, request.question, known, bare, room, count)
     places = [(place.snapshot, place.span) for place in request.places]
     budget = min(limit("context.tokens"), room - bare)
     packed, conversation, ids = _fit(
-        loaded, request.question, history, lambda size: pack(places, size, count), budget, room
+        loaded, request.question, history, lambda size: pack(places, size, count, gathered), budget, room
     )
-    unknown, forgotten = len(request.history) - len(known), len(known) - len(history)
+    unknown, forgotten = len(turns) - len(known), len(known) - len(history)
     omitted = packed.omitted + ((f"{forgotten} earlier messages",) if forgotten else ())
+    if any(turn not in request.history for turn in history):
+        omitted += ("secret-looking strings in earlier messages",)
     if unknown:
         omitted += (f"{unknown} earlier messages: a server answers, and it is not known which files they quote",)
     return Prompt(ids, conversation, max_tokens, packed, omitted, _sources(packed, known if history else ()))
+
+
+def _covered_turns(request: AskRequest, gathered: Gathered) -> tuple[Turn, ...]:
+    """The conversation without secrets: not those of the files either, which an earlier version may have shown."""
+    snapshots = [place.snapshot for place in request.places] + [one.snapshot for one in gathered.related]
+    values = {value for one in map(cover, snapshots) if one is not None for value in one.values}
+    return tuple(replace(turn, content=covered_text(turn.content, values)) for turn in request.history)
 
 
 def _known(loaded: Loaded, history: tuple[Turn, ...]) -> tuple[Turn, ...]:

@@ -49,8 +49,12 @@ def newest_turns(history: Sequence[Turn], budget: int, count: Callable[[str], in
 
 
 def _body(question: str, blocks: Sequence[Block]) -> str:
-    parts = [f"{block.label} ({block.what}):\n{fenced(block.text, block.language)}" for block in blocks]
-    return "\n\n".join((*parts, question))
+    return "\n\n".join((*map(quoted, blocks), question))
+
+
+def quoted(block: Block) -> str:
+    """A block as the model is shown it."""
+    return f"{block.label} ({block.what}):\n{fenced(block.text, block.language)}"
 
 
 def fenced(text: str, language: str = "") -> str:

@@ -11,15 +11,18 @@ import typer
 from typer.core import TyperGroup
 
 from leanvibe_lsp import __version__
-from leanvibe_lsp.cli import ask, cache, convert, doctor, models, receipts, serve
+from leanvibe_lsp.cli import ask, cache, config, convert, doctor, models, receipts, serve
 from leanvibe_lsp.cli.output import leave
-from leanvibe_lsp.errors import LeanVibeError
+from leanvibe_lsp.errors import Cancelled, LeanVibeError
 
 _BROKEN_PIPE = 128 + 13  # what a shell shows for SIGPIPE
 
 
 class _Commands(TyperGroup):
-    """Ends quietly when the reader of a pipe went away (`| head -1`): 141, as the shell's own commands do."""
+    """Ends quietly when the reader of a pipe went away (`| head -1`): 141, as the shell's own commands do.
+
+    Ctrl-C becomes an error with a name, before Typer ends the program without a word.
+    """
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         try:
@@ -30,6 +33,8 @@ class _Commands(TyperGroup):
         except BrokenPipeError:
             _discard_output()
             raise typer.Exit(_BROKEN_PIPE) from None
+        except KeyboardInterrupt:
+            raise Cancelled("Stopped: you interrupted it.") from None
 
 
 app = typer.Typer(
@@ -51,6 +56,7 @@ app.command("serve")(serve.serve)
 models.app.command("convert", epilog=convert.EXAMPLES)(convert.convert)
 app.add_typer(models.app, name="models")
 app.add_typer(cache.app, name="cache")
+app.add_typer(config.app, name="config")
 
 
 def _version(value: bool) -> None:

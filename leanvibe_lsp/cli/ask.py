@@ -11,15 +11,26 @@ from typing import Annotated
 
 import typer
 
-from leanvibe_lsp.assist.answer import Answer, AskRequest
+from leanvibe_lsp.assist.answer import Answer, AskRequest, Place
 from leanvibe_lsp.assist.answer_json import answer_json
+from leanvibe_lsp.cli.notices import notices
 from leanvibe_lsp.cli.options import EngineOption, ModelOption
-from leanvibe_lsp.cli.output import print_json
+from leanvibe_lsp.cli.output import harmless, print_json
 from leanvibe_lsp.cli.targets import place_of
-from leanvibe_lsp.config.settings import Settings, chosen
+from leanvibe_lsp.config.layers import chosen
+from leanvibe_lsp.config.settings import Settings
 from leanvibe_lsp.core.cancel import CancelToken
+from leanvibe_lsp.documents.gathered import NOTHING, Gathered, Surroundings
 from leanvibe_lsp.engine.structured import Structure
 from leanvibe_lsp.errors import Cancelled, UsageError
+
+SchemaOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="A JSON schema; the answer is a JSON document that fits it, or an error."),
+]
+ChoiceOption = Annotated[
+    list[str] | None, typer.Option(metavar="TEXT", help="The answer is one of these texts; give it several times.")
+]
 
 
 def ask(
@@ -32,16 +43,14 @@ def ask(
     engine: EngineOption = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer, in tokens.")] = None,
     temperature: Annotated[float, typer.Option(min=0, max=2, help="0 is exact and repeatable.")] = 0.0,
-    schema: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="A JSON schema; the answer is a JSON document that fits it, or an error."),
-    ] = None,
-    choice: Annotated[
-        list[str] | None, typer.Option(metavar="TEXT", help="The answer is one of these texts; give it several times.")
-    ] = None,
+    schema: SchemaOption = None,
+    choice: ChoiceOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, as leanvibe/ask returns it.")] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Say what the model was shown, and what was left out.")
+    ] = False,
+    context: Annotated[
+        bool, typer.Option("--show-context", help="Print what the model would be shown, and do not ask it.")
     ] = False,
 ) -> None:
     """Ask the local model about code.
@@ -58,24 +67,65 @@ def ask(
 
       leanvibe ask "Is this a test?" src/app.py --choice yes --choice no
 
+      leanvibe ask "Why is this slow?" src/app.py:42 --show-context
+
     [bold]Exit codes[/bold]  0 answered, 2 usage, 3 no usable model, 4 the engine failed, 130 cancelled
     """
+    settings = chosen(model, engine)
+    places = tuple(place_of(target) for target in targets or ())
     request = AskRequest(
         question=_question(question),
-        places=tuple(place_of(target) for target in targets or ()),
+        places=places,
         max_tokens=max_tokens,
         temperature=temperature,
         structure=_structure(schema, choice),
+        gathered=_gathered(places, settings),
+        secrets=settings.editor.secrets,
     )
-    answer = asyncio.run(_run(request, chosen(model, engine), quiet=as_json))
+    if context:
+        _preview(request, settings, as_json=as_json)
+        return
+    structured = request.structure is not None
+    with notices():
+        answer = asyncio.run(_run(request, settings, quiet=as_json or structured))
     if as_json:
         print_json(answer_json(answer))
-        return
+    else:
+        _show(answer, whole=structured, verbose=verbose)
+
+
+def _show(answer: Answer, *, whole: bool, verbose: bool) -> None:
+    """What was not shown while it came: all of a structured answer, of which a half is worth nothing; the facts."""
     from leanvibe_lsp.cli.render import show_context, show_footer
 
+    if whole and sys.stdout is not None:
+        print(harmless(answer.answer) if sys.stdout.isatty() else answer.answer, flush=True)
     if verbose:
         show_context(answer)
     show_footer(answer)
+
+
+def _gathered(places: tuple[Place, ...], settings: Settings) -> Gathered:
+    """What belongs to the places: of the repository around the working directory, else of that directory."""
+    if not places:
+        return NOTHING
+    from leanvibe_lsp.assist.gathering import gather
+
+    here = Path.cwd()
+    root = next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), here)
+    return gather(places, Surroundings(roots=(root,), settings=settings.editor))
+
+
+def _preview(request: AskRequest, settings: Settings, *, as_json: bool) -> None:
+    from leanvibe_lsp.assist.preview import preview, preview_json
+    from leanvibe_lsp.cli.render import show_preview
+    from leanvibe_lsp.services import unloaded_model
+
+    shown = preview(request, *unloaded_model(settings))
+    if as_json:
+        print_json(preview_json(shown))
+    else:
+        show_preview(shown)
 
 
 def _structure(schema: Path | None, choices: list[str] | None) -> Structure | None:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from leanvibe_lsp.cli.notices import notices
 from leanvibe_lsp.cli.options import EngineOption, ModelOption
 from leanvibe_lsp.cli.output import print_json
-from leanvibe_lsp.config.settings import Settings, chosen
+from leanvibe_lsp.config.layers import chosen
+from leanvibe_lsp.config.settings import Settings
 
 if TYPE_CHECKING:
     from leanvibe_lsp.assist.doctor import Report
@@ -34,7 +36,8 @@ def doctor(
 
     [bold]Exit codes[/bold]  0 healthy, 1 degraded, 2 broken
     """
-    report = asyncio.run(_examine(chosen(model, engine)))
+    with notices():
+        report = asyncio.run(_examine(chosen(model, engine)))
     if as_json:
         print_json(report.as_json())
     else:

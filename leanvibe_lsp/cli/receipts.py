@@ -34,14 +34,16 @@ def receipts(
             raise UsageError("--clear stands alone.", next_step="Look first: `leanvibe receipts`.")
         print(f"{store.clear()} receipts are removed.")
         return
-    found = store.read()
-    found = found[-last:] if last is not None else found
+    every = store.read()
+    found = every[-last:] if last is not None else every
     if as_json:
         print_json([_json(receipt) for receipt in found])
         return
     for receipt in found:
         _show(receipt)
-    print(f"{len(found)} receipts, in {store.path}" if found else "Nothing has left this machine.")
+    of_all = "" if len(found) == len(every) else f" of {len(every)}"
+    none = "There are no receipts: no server was used, or what was noted has been removed."
+    print(f"{len(found)}{of_all} receipts, in {store.path}" if found else none)
 
 
 def _show(receipt: Receipt) -> None:

@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING
 
 from leanvibe_lsp.assist.answer import Answer, AskEvent, Confidence, Restart, Stage
 from leanvibe_lsp.cli.output import harmless
+from leanvibe_lsp.documents.uris import to_path
 from leanvibe_lsp.engine.base import FinishReason
+from leanvibe_lsp.engine.models.selftest import State
 from leanvibe_lsp.errors import EngineError
 
 if TYPE_CHECKING:
     from rich.live import Live
     from rich.status import Status
+
+    from leanvibe_lsp.assist.preview import Preview
+    from leanvibe_lsp.documents.context import Block
 
 
 _ENDINGS = {
@@ -145,6 +150,8 @@ def show_footer(answer: Answer) -> None:
         f"{timing.tokens_per_second:.0f} tok/s",
     )
     _stderr(" · ".join(parts))
+    if answer.verdict is not None and answer.verdict.state is not State.VERIFIED:
+        _stderr(f"The model is {answer.verdict.summary}. See `leanvibe models verify {answer.model}`.")
     if answer.remembered:
         _stderr(
             "The very same thing was asked before: this is the answer that was kept. `leanvibe cache clear` forgets it."
@@ -169,6 +176,31 @@ def show_context(answer: Answer) -> None:
         _stderr(f"left out: {omitted}")
     if not answer.citations:
         _stderr("shown: the question alone")
+
+
+def show_preview(shown: Preview) -> None:
+    """Every part of the prompt as the model would see it, on stdout; titles and what was left out beside them."""
+    about = "" if shown.exact else ", estimated: the server's tokenizer is not here"
+    rest = f"{shown.tokens:,} of {shown.window:,} tokens{about}; up to {shown.max_tokens:,} for the answer"
+    _stdout(f"{shown.model}: {rest}")
+    for part in shown.parts:
+        where = f"{_where(part.block)} · " if part.block is not None else ""
+        _stdout(f"\n── {where}{part.title} · {part.tokens:,} tokens")
+        _stdout(part.text)
+    _stdout("")
+    for omitted in shown.omitted:
+        _stdout(f"left out: {omitted}")
+
+
+def _where(block: Block) -> str:
+    """FILE:FIRST-LAST, as a target is written."""
+    path = to_path(block.uri)
+    return f"{block.uri if path is None else path}:{block.start_line + 1}-{block.end_line + 1}"
+
+
+def _stdout(text: str) -> None:
+    if sys.stdout is not None:
+        print(harmless(text))
 
 
 def _stderr(line: str) -> None:

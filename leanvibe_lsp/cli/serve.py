@@ -11,7 +11,7 @@ import typer
 
 from leanvibe_lsp.cli.options import EngineOption, ModelOption
 from leanvibe_lsp.cli.stdio import main_stdio, serve_stdio, start_logging
-from leanvibe_lsp.config.settings import Settings, chosen
+from leanvibe_lsp.config.layers import Layer, process_layers, settled
 from leanvibe_lsp.errors import UsageError
 
 __all__ = ["main_stdio", "serve"]
@@ -49,18 +49,18 @@ def serve(
     transports = [name for name, given in (("--stdio", stdio), ("--tcp", tcp), ("--ws", ws)) if given]
     if len(transports) > 1:
         raise UsageError(f"{' and '.join(transports)} do not go together.", next_step="Choose one of them.")
-    settings = chosen(model, engine)
+    layers = process_layers(model, engine)
     start_logging(log_level.value, log_file)
     if tcp is not None:
-        code = _listen("tcp", tcp, settings)
+        code = _listen("tcp", tcp, layers)
     elif ws is not None:
-        code = _listen("ws", ws, settings)
+        code = _listen("ws", ws, layers)
     else:
-        code = serve_stdio(settings, client_process=client_process)
+        code = serve_stdio(layers, client_process=client_process)
     raise typer.Exit(code)
 
 
-def _listen(kind: str, where: str, settings: Settings) -> int:
+def _listen(kind: str, where: str, layers: tuple[Layer, ...]) -> int:
     from leanvibe_lsp.lsp.listen import parse_address
     from leanvibe_lsp.lsp.run import run_listener
     from leanvibe_lsp.services import create
@@ -68,7 +68,7 @@ def _listen(kind: str, where: str, settings: Settings) -> int:
     address = parse_address(where)
     if not address.loopback:
         _say(f"warning: {address} can be reached from other machines, without a password")
-    return run_listener(kind, address, settings, create, announce=_say)
+    return run_listener(kind, address, settled(layers), create, announce=_say, layers=layers)
 
 
 def _say(line: str) -> None:

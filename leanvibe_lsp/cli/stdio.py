@@ -6,17 +6,22 @@ Kept apart from `serve.py` because start-up counts: the server is imported when 
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from leanvibe_lsp import __version__
-from leanvibe_lsp.config.settings import ENGINES, Settings, chosen
+from leanvibe_lsp.config.layers import Layer, process_layers, settled
+from leanvibe_lsp.config.settings import ENGINES, LOG_LEVELS, Settings
 from leanvibe_lsp.errors import LeanVibeError, UsageError
 from leanvibe_lsp.lsp.pipes import take_standard_streams
 
-LOG_LEVELS = ("debug", "info", "warning", "error")
+if TYPE_CHECKING:
+    from leanvibe_lsp.services import Services
+
 _INTERRUPTED = 130
 
 
@@ -25,9 +30,9 @@ def main_stdio(arguments: Sequence[str] | None = None) -> None:
     parser = _parser()
     given = parser.parse_args(arguments)
     try:
-        settings = chosen(given.model, given.engine)
+        layers = process_layers(given.model, given.engine)
         start_logging(given.log_level, given.log_file)
-        code = serve_stdio(settings, client_process=given.clientProcessId)
+        code = serve_stdio(layers, client_process=given.clientProcessId)
     except UsageError as error:
         parser.error(str(error))
     except LeanVibeError as error:
@@ -40,13 +45,22 @@ def main_stdio(arguments: Sequence[str] | None = None) -> None:
     leave(code)
 
 
-def serve_stdio(settings: Settings, *, client_process: int | None = None) -> int:
+def serve_stdio(layers: tuple[Layer, ...], *, client_process: int | None = None) -> int:
     """Take stdin and stdout, and serve the client behind them; the result is the exit code."""
     pipes = take_standard_streams()
+    gc.disable()  # importing makes many objects and no garbage
     from leanvibe_lsp.lsp.run import run_stdio
+
+    gc.freeze()
+    gc.enable()
+    return run_stdio(pipes, settled(layers), _create, client_process=client_process, layers=layers)
+
+
+def _create(settings: Settings) -> Services:
+    """Imported when there is something to answer: the reply to initialize does not wait for it."""
     from leanvibe_lsp.services import create
 
-    return run_stdio(pipes, settings, create, client_process=client_process)
+    return create(settings)
 
 
 def start_logging(level: str, file: Path | None) -> None:

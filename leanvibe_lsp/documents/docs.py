@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Iterator
 
 from tree_sitter import Node
 
@@ -14,14 +15,23 @@ _STAR = re.compile(r"[ \t]*\* ?")
 
 def python_docstring(body: Node | None) -> Node | None:
     """The string that is the first statement of a module or a block, or None."""
-    for child in () if body is None else body.named_children:
-        if child.type == "comment":
+    for child in () if body is None else children(body):
+        if child.type == "comment" or not child.is_named:
             continue
         if child.type == "expression_statement" and child.named_child_count == 1:
             inner = child.named_child(0)
             return inner if inner is not None and inner.type == "string" else None
         return None
     return None
+
+
+def children(node: Node) -> Iterator[Node]:
+    """The node's children one by one, for a caller that needs the first few of thousands."""
+    cursor = node.walk()
+    more = cursor.goto_first_child()
+    while more and cursor.node is not None:
+        yield cursor.node
+        more = cursor.goto_next_sibling()
 
 
 def string_text(text: str) -> str:

@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tree_sitter import Language, Parser, Tree
+from tree_sitter import Language, Tree
 
 from leanvibe_lsp.config.limits import limit
+from leanvibe_lsp.documents import uris
 from leanvibe_lsp.documents.snapshot import Snapshot
+from leanvibe_lsp.documents.syntax import Syntax, syntax_of
+from leanvibe_lsp.documents.syntax import encoded as encoded  # what a tree's byte offsets are of
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,32 +148,53 @@ def grammar(language: str) -> Language | None:
 
 def obstacle(snapshot: Snapshot) -> str:
     """Why `parse` gives None for this document, as a sentence without a full stop; "" when it can be parsed."""
+    if uris.is_notebook_cell(snapshot.uri):
+        return "cells of a notebook are left alone"
     language = language_of(snapshot.language_id, snapshot.path)
     if language is None:
         return "the language is not known"
     most, longest = limit("document.parse_bytes"), limit("document.line_characters")
-    # UTF-8 takes at least a byte a character, so most texts need no encoding to be told apart.
-    if len(snapshot.text) > most or (not snapshot.text.isascii() and len(encoded(snapshot.text)) > most):
+    if _exceeds(snapshot.text, most):
         return f"the text is larger than {most:,} bytes"
-    if max(map(len, snapshot.text.replace("\r", "\n").split("\n"))) > longest:
+    if "\0" in snapshot.text:
+        return "the text is binary: it has a NUL character"
+    if _has_line_over(snapshot.text, longest):
         return f"a line is longer than {longest:,} characters"
     if grammar(language) is None:
         return f"no grammar for {language} is installed"
     return ""
 
 
-def parse(snapshot: Snapshot) -> Tree | None:
-    """The syntax tree of the text in UTF-8, or None; `obstacle` says why. Any thread: each call has its own parser."""
-    if obstacle(snapshot):
-        return None
+def syntax(snapshot: Snapshot) -> Syntax | None:
+    """The tree of the text and what is remembered with it, or None; `obstacle` says why. Any thread."""
     language = language_of(snapshot.language_id, snapshot.path)
-    found = None if language is None else grammar(language)
-    return None if found is None else Parser(found).parse(encoded(snapshot.text))
+    found = None if language is None or obstacle(snapshot) else grammar(language)
+    return None if found is None else syntax_of(snapshot.lines, found)
 
 
-def encoded(text: str) -> bytes:
-    """The bytes that `parse` gives to tree-sitter; a lone surrogate becomes three bytes that it takes for an error."""
-    return text.encode("utf-8", "surrogatepass")
+def parse(snapshot: Snapshot) -> Tree | None:
+    """The syntax tree of the text in UTF-8, or None; `obstacle` says why. Shared: never to be edited. Any thread."""
+    found = syntax(snapshot)
+    return None if found is None else found.tree
+
+
+def _exceeds(text: str, most: int) -> bool:
+    """True for a text of more than `most` bytes; UTF-8 takes one to four of them a character."""
+    if text.isascii() or len(text) > most:
+        return len(text) > most
+    return 4 * len(text) > most and len(encoded(text)) > most
+
+
+def _has_line_over(text: str, longest: int) -> bool:
+    """Looks at one line ending in `longest` characters, not at each line."""
+    at = 0
+    while at + longest < len(text):
+        end = at + longest + 1
+        found = max(text.rfind("\n", at, end), text.rfind("\r", at, end))
+        if found < 0:
+            return True
+        at = found + 1
+    return False
 
 
 @cache

@@ -89,6 +89,11 @@ class Sheet:
             runs.append((at, end))
         return [run for run in runs if self.text(*run).strip()]
 
+    def cost(self, start: int, end: int) -> int:
+        """What these lines take; far too many are not counted exactly."""
+        text = self.text(start, end)
+        return self._room.exact(text) if len(text) <= self._reach(0) else len(text)
+
     def take(self, start: int, end: int, what: str) -> bool:
         """Show all of these lines if there is room for those that are missing. True when they are shown now."""
         runs = self.missing(start, end)

@@ -17,6 +17,7 @@ from leanvibe_lsp.core.edits import TextEdit
 from leanvibe_lsp.core.text import Encoding, LineIndex, Position, Span, join_surrogates
 from leanvibe_lsp.documents import uris
 from leanvibe_lsp.documents.snapshot import Snapshot
+from leanvibe_lsp.documents.syntax import edited
 from leanvibe_lsp.errors import UsageError
 
 
@@ -76,7 +77,7 @@ class DocumentStore:
         for change in changes:
             edit = _edit(lines, change, encoding)
             made.append((ref(lines), edit))
-            lines = lines.edited(edit.span, edit.text) if edit.span != whole(lines) else LineIndex(edit.text)
+            lines = edited(lines, edit) if edit.span != whole(lines) else LineIndex(edit.text)
         entry.journal.extend(made)
         entry.snapshot = replace(entry.snapshot, version=version, text=lines.text, lines=lines)
         return entry.snapshot
@@ -100,9 +101,12 @@ class DocumentStore:
         self._open.pop(uri, None)
 
     def get(self, uri: str) -> Snapshot | None:
-        """The document as it is now, or None when it is not open."""
+        """The document as it is now, or None when it is not open. Another spelling of a file's uri finds it too."""
         entry = self._open.get(uri)
-        return None if entry is None else entry.snapshot
+        if entry is not None:
+            return entry.snapshot
+        path = uris.to_path(uri)
+        return None if path is None else next((one for one in self if one.path == path), None)
 
 
 def whole(lines: LineIndex) -> Span:

@@ -7,11 +7,13 @@ round trip as Python's surrogate escapes.
 
 from __future__ import annotations
 
+import posixpath
 import re
 import sys
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from urllib.parse import quote, unquote, urlsplit
 
+_NOTEBOOK_SCHEMES = frozenset({"vscode-notebook-cell", "vscode-interactive-input", "jupyter-cell"})
 _DRIVE = re.compile(r"/[A-Za-z]:(?=/|$)")
 
 
@@ -26,6 +28,11 @@ def from_path(path: Path) -> str:
     return from_pure_path(path.absolute())
 
 
+def is_notebook_cell(uri: str) -> bool:
+    """True for a document that is a cell of a notebook: it is no program without the cells before it."""
+    return uri.partition(":")[0].lower() in _NOTEBOOK_SCHEMES
+
+
 def to_pure_path(uri: str, *, windows: bool) -> PurePath | None:
     """`to_path` for the rules of a named platform. None for another scheme, a NUL, or a remote POSIX host."""
     try:
@@ -38,6 +45,9 @@ def to_pure_path(uri: str, *, windows: bool) -> PurePath | None:
     tail = uri[len(parts.scheme) + 1 :]
     host, name = _host_and_name(tail)
     name = unquote(name, errors="surrogateescape")
+    if ".." in name.split("/"):  # a URI means what is left without them, whatever links the disk has
+        anchor = name[:3] if windows and _DRIVE.match(name) else ""
+        name = anchor + posixpath.normpath(name[len(anchor) :])
     host = unquote(host)
     if "\0" in name or not name:
         return None

@@ -2,8 +2,8 @@
 
 On failure, not on doubt. The first host chooses when it loads, so a model that was pulled meanwhile is found; the
 others are made of the candidates that came behind it. An engine that failed is freed by its host before the next one
-loads, and is left alone for a while: not every request pays for it again. When it comes back and there is no room for
-both, those behind it give theirs up first.
+loads, and is left alone for a while: not every request pays for it again, unless there is no other. When it comes back
+and there is no room for both, those behind it give theirs up first.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ MakeHost = Callable[[Choose, str], EngineHost]
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A host that is left alone, because it failed a moment ago, and why it failed."""
+    """A host that is left alone, because it failed a moment ago, and how it failed."""
 
     host: EngineHost
-    reason: str
+    error: LeanVibeError
 
 
 class EngineChain:
@@ -59,20 +59,25 @@ class EngineChain:
             for host in self._ranked():
                 if not self._remaining(host):
                     return host, tuple(skipped)
-                skipped.append(Skipped(host, self._failures[host].reason))
+                skipped.append(Skipped(host, self._failures[host].error))
             return self._head, ()
 
     def after(self, host: EngineHost, error: LeanVibeError) -> EngineHost | None:
-        """The next host, after `host` failed; None when there is none that may be tried. `host` is left alone now."""
+        """The next host, after `host` failed, which is left alone now; None when there is none behind it.
+
+        One that is left alone itself is next when every other one behind `host` is too: it may be well again.
+        """
         with self._lock:
-            self._failures[host] = Failure(self._clock.now(), str(error))
+            self._failures[host] = Failure(self._clock.now(), error)
+            waiting: EngineHost | None = None
             for selection in self._behind(host):
                 following = self._others.get(selection.name) or self._add(selection)
                 if following is None:
                     return None
                 if not self._remaining(following):
                     return following
-            return None
+                waiting = waiting or following
+            return waiting
 
     def free_behind(self, host: EngineHost, cancel: CancelToken) -> None:
         """Have the models of the hosts behind `host` freed, each when its work is done, and wait for that.
@@ -98,17 +103,23 @@ class EngineChain:
             found = self._found or candidates
             hosts = [self._head, *(self._others.get(selection.name) for selection in found[1:])]
             waits = [self._remaining(host) if host is not None else 0.0 for host in hosts]
-            failures = [self._failures.get(host) if host is not None else None for host in hosts]
-        first = next((number for number, wait in enumerate(waits) if not wait), 0)
+            failures = [self._failure(host) if host is not None else None for host in hosts]
+        first = next((number for number, wait in enumerate(waits) if not wait), None)
         steps: list[Step] = []
-        for number, (selection, host, wait, failure) in enumerate(zip(found, hosts, waits, failures, strict=False)):
-            if failure is not None and host is not None and (wait or host.status.ready is None):
-                again = f"in {wait:.0f} s" if wait else "with the next question"
-                reason = f"it failed, and is tried again {again}: {failure.reason}"
+        for number, (selection, wait, failure) in enumerate(zip(found, waits, failures, strict=False)):
+            if failure is not None:
+                again = f"in {wait:.0f} s" if wait and first is not None else "with the next question"
+                reason = f"it failed, and is tried again {again}: {failure.error}"
             else:
-                reason = "it answers" if number == first else f"it answers when {found[first].name} fails"
+                reason = "it answers" if number == first else f"it answers when {found[first or 0].name} fails"
             steps.append(Step(selection.name, number == first, reason))
         return tuple(steps)
+
+    def failed(self) -> tuple[tuple[str, LeanVibeError], ...]:
+        """Those that failed when they were last tried, best first, and how."""
+        with self._lock:
+            found = ((host.name, self._failure(host)) for host in self._ranked())
+            return tuple((name, failure.error) for name, failure in found if failure is not None)
 
     def close(self, timeout: float) -> bool:
         """Close every host; True when all ended within `timeout` seconds. Idempotent."""
@@ -150,6 +161,10 @@ class EngineChain:
         self._others[selection.name] = host
         return host
 
+    def _failure(self, host: EngineHost) -> Failure | None:
+        """How it failed; None for one that is well again, or of which it is not known any more."""
+        return self._failures.get(host) if host.status.failure is not None else None
+
     def _remaining(self, host: EngineHost) -> float:
-        failure = self._failures.get(host)
+        failure = self._failure(host)
         return failure.remaining(self._clock.now(), limit("engine.cooldown_seconds")) if failure is not None else 0.0

@@ -26,10 +26,10 @@ def may_fall_back(error: LeanVibeError) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """When an engine failed, in seconds of the monotonic clock, and why."""
+    """When an engine failed, in seconds of the monotonic clock, and how."""
 
     at: float
-    reason: str
+    error: LeanVibeError
 
     def remaining(self, now: float, cooldown: float) -> float:
         """Seconds for which the engine is not to be tried again; 0.0 when it may be."""

@@ -83,7 +83,7 @@ def refuse_too_large(name: str, needed: int, budget: Budget) -> None:
     )
     raise ModelError(
         f"{name} needs about {_mib(needed)} of memory, and there is room for {_mib(budget.room)}: {bound}.",
-        next_step="Choose a smaller model (`leanvibe models list`), close other programs, or raise the limit.",
+        next_step="Choose a smaller model (`leanvibe models list`), or close other programs.",
     )
 
 

@@ -16,7 +16,7 @@ from leanvibe_lsp.engine.models.digest import file_stamp
 from leanvibe_lsp.engine.models.formats import Format
 from leanvibe_lsp.engine.models.registry import COMPANION_PATTERNS, SAFETENSORS_PATTERNS, Located
 from leanvibe_lsp.engine.models.selftest import State, Verdict, run_selftest
-from leanvibe_lsp.engine.models.verify import likely_fault
+from leanvibe_lsp.engine.models.verify import doubt_about, likely_fault
 from leanvibe_lsp.engine.select import Selection
 from leanvibe_lsp.errors import ModelUnverified
 
@@ -35,7 +35,7 @@ class SelfProving(Protocol):
 
 
 def prove(engine: Engine, loaded: Loaded, selection: Selection, cancel: CancelToken) -> Verdict | None:
-    """Ask the known answers; None for the mock, and for a server that gives no probabilities.
+    """Ask the known answers, and glance at the weights; None for the mock, and a server that gives no probabilities.
 
     An unverified model has a verdict too; `refuse` turns it away. Raises what the engine raises.
     """
@@ -43,7 +43,10 @@ def prove(engine: Engine, loaded: Loaded, selection: Selection, cancel: CancelTo
         return None
     if isinstance(engine, SelfProving):
         return engine.prove(loaded, cancel)
-    return run_selftest(loaded, lambda prompt: next_token(engine, prompt, cancel))
+    verdict = run_selftest(loaded, lambda prompt: next_token(engine, prompt, cancel))
+    if selection.located is None or verdict.state is State.UNVERIFIED:
+        return verdict
+    return verdict.doubted(doubt_about(selection.located, cancel))
 
 
 def refuse(verdict: Verdict | None, selection: Selection) -> None:

@@ -282,6 +282,8 @@ class Resident:
             self._used_at = self._clock.now()
             if not self._users and self.status.state == "failed":
                 self.free()
+            held = self._engine.cache_bytes if self._engine is not None else 0
+            self._set(replace(self.status, cache_bytes=held))
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
@@ -346,7 +348,6 @@ class Resident:
                 last_inference_ms=seconds * 1000,
                 tokens_per_second=speed or status.tokens_per_second,
                 requests=status.requests + 1,
-                cache_bytes=self._engine.cache_bytes if self._engine is not None else 0,
             )
         )
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -64,7 +66,10 @@ def problem_of(schema: Any, value: Any) -> str | None:
     from referencing import Registry, exceptions
 
     steps = itertools.count(1)
-    checks = {name: _bounded(check, steps) for name, check in Draft202012Validator.VALIDATORS.items()}
+    checks = {
+        name: _bounded(check, steps)
+        for name, check in {**Draft202012Validator.VALIDATORS, "multipleOf": _multiple_of}.items()
+    }
     if '"pattern' in json.dumps(schema):
         checks |= dict.fromkeys(_UNSEEN, lambda *_: ())
         checks |= {"oneOf": checks["anyOf"], "additionalProperties": _where_no_pattern(checks["additionalProperties"])}
@@ -87,6 +92,17 @@ def _beside(part: Mapping[str, Any]) -> Iterator[Any]:
     yield from (part[name] for name in _BESIDE if name in part)
     yield from itertools.chain.from_iterable(part.get(name, ()) for name in _BESIDE_LISTS)
     yield from part.get("dependentSchemas", {}).values()
+
+
+def _multiple_of(validator: Any, step: Any, value: Any, _schema: Any) -> Iterator[Any]:
+    """The check of `multipleOf`, with the numbers as they are written: 1979.1 is a multiple of 0.1."""
+    from jsonschema import ValidationError
+
+    if not validator.is_type(value, "number"):
+        return
+    infinite = any(isinstance(one, float) and not math.isfinite(one) for one in (value, step))
+    if infinite or Fraction(str(value)) % Fraction(str(step)):
+        yield ValidationError(f"{value} is not a multiple of {step}")
 
 
 _Check = Callable[[Any, Any, Any, Any], Any]

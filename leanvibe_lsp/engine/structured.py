@@ -25,8 +25,10 @@ class Structure:
     choices: tuple[str, ...] = ()
 
     @classmethod
-    def of_schema(cls, schema: Mapping[str, Any]) -> Structure:
+    def of_schema(cls, schema: Mapping[str, Any] | bool) -> Structure:
         """A JSON document that fits `schema`, which may refer to itself alone. Raises UsageError for no JSON schema."""
+        if isinstance(schema, bool):  # the same as an object: backends and servers take nothing else
+            schema = {} if schema else {"not": {}}
         try:
             text = json.dumps(schema, sort_keys=False, ensure_ascii=False)
             check_schema(json.loads(text))

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from leanvibe_lsp.assist.answer import Answer, AskEvent, AskRequest, Place, Restart, Stage, TextDelta, Turn
-from leanvibe_lsp.config.limits import LIMITS, limit
+from leanvibe_lsp.assist.answer import Answer, AskRequest, Place, Turn
+from leanvibe_lsp.config.limits import LIMITS
+from leanvibe_lsp.config.settings import EditorSettings
+from leanvibe_lsp.documents.gathered import NOTHING, Diagnostic, Gathered, Surroundings
 from leanvibe_lsp.documents.snapshot import Snapshot
 from leanvibe_lsp.engine.base import Source
 from leanvibe_lsp.engine.structured import Structure
 from leanvibe_lsp.errors import UsageError
 from leanvibe_lsp.lsp import tasks
 from leanvibe_lsp.lsp.convert import to_span
-from leanvibe_lsp.lsp.progress import PartialResults, WorkDone
+from leanvibe_lsp.lsp.progress import AnswerStream, WorkDone
 
 if TYPE_CHECKING:
     from leanvibe_lsp.lsp.server import LeanVibeServer
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 class WireModel(BaseModel):
     """Something a client sent: camelCase, types as they are, unknown fields ignored."""
 
-    model_config = ConfigDict(extra="ignore", strict=True, frozen=True, alias_generator=to_camel)
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True, alias_generator=to_camel, defer_build=True)
 
 
 class PositionParam(WireModel):
@@ -56,6 +58,15 @@ class CitationParam(WireModel):
     range: RangeParam
 
 
+class DiagnosticParam(WireModel):
+    """LSP's Diagnostic, as far as a model is told of it."""
+
+    range: RangeParam
+    message: str
+    code: int | str | None = None
+    source: str = ""
+
+
 class TurnParam(WireModel):
     """One earlier message of the conversation; `citations` are those of the answer that it was, or led to.
 
@@ -78,6 +89,7 @@ class AskParams(WireModel):
     text_document: DocumentParam | None = None
     range: RangeParam | None = None
     position: PositionParam | None = None
+    diagnostics: list[DiagnosticParam] = Field(default_factory=list)
     history: list[TurnParam] = Field(default_factory=list)
     max_tokens: int | None = Field(default=None, ge=1, le=int(LIMITS["answer.tokens"].maximum))
     temperature: float = Field(default=0.0, ge=0.0, le=2.0, allow_inf_nan=False)
@@ -95,6 +107,7 @@ async def ask(ls: LeanVibeServer, params: AskParams, known: Snapshot | Path | No
         ls.client, requests, running, params.work_done_token, title="LeanVibe", stage="reading context"
     ) as work:
         places = () if known is None else (_place(ls, params, await ls.snapshot(known)),)
+        settings = ls.settings_for(places[0].snapshot.uri if places else "").editor
         request = AskRequest(
             question=params.question,
             places=places,
@@ -102,28 +115,15 @@ async def ask(ls: LeanVibeServer, params: AskParams, known: Snapshot | Path | No
             max_tokens=params.max_tokens,
             temperature=params.temperature,
             structure=_structure(params),
+            gathered=await gathered(ls, places, settings, _diagnostics(ls, params, places)) if places else NOTHING,
+            secrets=settings.secrets,
         )
-        partial = _partial_results(ls, params.partial_result_token)
-
-        def sink(event: AskEvent) -> None:
-            match event:
-                case Stage(title, percentage):
-                    work.stage(title, percentage)
-                case TextDelta(text, count):
-                    work.tokens(count)
-                    if partial is not None:
-                        partial.add(text)
-                case Restart(reason):
-                    if partial is not None:
-                        partial.restart(reason)
-
+        stream = AnswerStream(ls.client, work, params.partial_result_token)
         try:
-            answer = await ls.services.ask(request, sink, running.cancel)
-            if partial is not None:
-                partial.finish(answer.answer)
+            answer = await ls.services.ask(request, stream.take, running.cancel)
+            stream.finish(answer.answer)
         finally:
-            if partial is not None:
-                partial.close()
+            stream.close()
     return answer
 
 
@@ -132,14 +132,40 @@ def at_entry(ls: LeanVibeServer, params: AskParams) -> Snapshot | Path | None:
 
     From here on a cancel of the client's progress token reaches the request, also one that comes before `begin`.
     """
+    running = tasks.current()
+    running.generates = True
     if params.work_done_token is not None:
-        ls.protocol.requests.bind_progress(tasks.current(), params.work_done_token)
+        ls.protocol.requests.bind_progress(running, params.work_done_token)
     if params.text_document is None:
         if params.range is not None or params.position is not None:
             raise UsageError("textDocument: needed when there is a range or a position.")
         return None
     uri = params.text_document.uri
     return ls.documents.get(uri) or ls.file_of(uri)
+
+
+async def gathered(
+    ls: LeanVibeServer, places: tuple[Place, ...], settings: EditorSettings, diagnostics: tuple[Diagnostic, ...]
+) -> Gathered:
+    """What belongs to the places, looked for beside the event loop. Raises UsageError for a file of secrets."""
+    surroundings = Surroundings(tuple(ls.documents), ls.roots, diagnostics, settings)
+
+    def work() -> Gathered:
+        from leanvibe_lsp.assist.gathering import gather
+
+        return gather(places, surroundings)
+
+    return await ls.beside(work)
+
+
+def _diagnostics(ls: LeanVibeServer, params: AskParams, places: tuple[Place, ...]) -> tuple[Diagnostic, ...]:
+    lines = places[0].snapshot.lines
+    return tuple(
+        Diagnostic(
+            to_span(one.range, lines, ls.encoding), one.message, "" if one.code is None else str(one.code), one.source
+        )
+        for one in params.diagnostics
+    )
 
 
 def _structure(params: AskParams) -> Structure | None:
@@ -164,9 +190,3 @@ def _sources(citations: Sequence[CitationParam] | None) -> tuple[Source, ...] | 
         return None
     lines = ((one.uri, one.range.start.line, one.range.end.line - 1) for one in citations)
     return tuple(Source(uri, start, max(start, end)) for uri, start, end in lines)
-
-
-def _partial_results(ls: LeanVibeServer, token: Token | None) -> PartialResults | None:
-    if token is None:
-        return None
-    return PartialResults(lambda value: ls.client.progress(token, value), per_second=limit("stream.updates_per_second"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from enum import Enum
 from functools import lru_cache
 from typing import Protocol, cast
 
@@ -55,6 +56,8 @@ def shared_converter() -> Converter:
     converter.register_structure_hook(int, _whole_number)
     converter.register_structure_hook(str, _text)
     converter.register_structure_hook(bool, _truth_value)
+    # A number or a name that LSP's enums do not know stays what it was, and goes back to the client as that.
+    converter.register_unstructure_hook_func(_is_enum, lambda value: getattr(value, "value", value))
     return converter
 
 
@@ -88,6 +91,10 @@ def to_changes(params: types.DidChangeTextDocumentParams) -> list[Change]:
         else Change(change.text)
         for change in params.content_changes
     ]
+
+
+def _is_enum(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Enum)
 
 
 def _whole_number(value: object, _: type[int]) -> int:

@@ -9,7 +9,6 @@ import re
 from enum import IntEnum
 
 import cattrs
-from pydantic import ValidationError
 
 from leanvibe_lsp.errors import Cancelled, ContextTooLarge, LeanVibeError, UsageError
 
@@ -24,6 +23,8 @@ class Code(IntEnum):
     INTERNAL_ERROR = -32603
     SERVER_NOT_INITIALIZED = -32002
     REQUEST_CANCELLED = -32800
+    CONTENT_MODIFIED = -32801
+    SERVER_CANCELLED = -32802
     REQUEST_FAILED = -32803
 
 
@@ -55,8 +56,8 @@ def fault_of(error: BaseException) -> RpcFault:
             return RpcFault(Code.INVALID_PARAMS, str(error), _data(error))
         case LeanVibeError():
             return RpcFault(Code.REQUEST_FAILED, str(error), _data(error))
-        case ValidationError():
-            return RpcFault(Code.INVALID_PARAMS, f"Invalid params: {_validation(error)}")
+        case _ if (said := _validation(error)) is not None:
+            return RpcFault(Code.INVALID_PARAMS, f"Invalid params: {said}")
         case _:
             return RpcFault(
                 Code.INTERNAL_ERROR,
@@ -79,7 +80,12 @@ def _data(error: LeanVibeError) -> dict[str, object]:
     return {"kind": name[0].lower() + name[1:], "nextStep": error.next_step, "retryable": error.retryable}
 
 
-def _validation(error: ValidationError) -> str:
+def _validation(error: BaseException) -> str | None:
+    """What pydantic says of params; None for any other error. Its import would hold up the reply to initialize."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return None
     return "; ".join(
         f"{'.'.join(str(part) for part in problem['loc']) or 'params'}: {problem['msg']}"
         for problem in error.errors(include_url=False, include_context=False, include_input=False)

@@ -1,7 +1,8 @@
 """What a client sees while it waits: partial results and a progress bar. Event-loop thread only.
 
-`PartialResults` sends pieces of the answer whose concatenation is the answer. `WorkDone` sends begin, reports and an
-end on every path out, also a cancel or an error.
+`AnswerStream` chooses how an answer is shown while it comes: in pieces, else as the newest text of a progress bar, else
+not before it is whole. The answer is the same in all of them. `PartialResults` sends pieces whose concatenation is the
+answer. `WorkDone` sends begin, reports and an end on every path out, also a cancel or an error.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from types import TracebackType
 from typing import Protocol
 from uuid import uuid4
 
+from leanvibe_lsp.assist.answer import AskEvent, Restart, Stage, TextDelta
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.errors import Cancelled
 from leanvibe_lsp.lsp.client import Client
@@ -167,11 +169,18 @@ class WorkDone:
 
     def tokens(self, count: int) -> None:
         """`count` tokens were made so far; told at most `stream.reports_per_second` times a second."""
+        self._often(f"{count} token{'' if count == 1 else 's'}")
+
+    def newest(self, text: str) -> None:
+        """`text` is the newest of what was made so far; told as often as `tokens`."""
+        self._often(text)
+
+    def _often(self, message: str) -> None:
         now = self._clock()
         if now < self._next_report_at:
             return
         self._next_report_at = now + 1 / limit("stream.reports_per_second")
-        self._last = {"message": f"{count} token{'' if count == 1 else 's'}"}
+        self._last = {"message": message}
         self._report()
 
     async def _create(self) -> None:
@@ -193,6 +202,49 @@ class WorkDone:
     def _end(self) -> None:
         if self._began and self._end_message is not None and self._token is not None:
             self._client.progress(self._token, {"kind": "end", "message": self._end_message})
+
+
+class AnswerStream:
+    """One answer on its way to the client: what the engine says of it goes in, what the client can show goes out.
+
+    With a `token` of the client's for partial results it is pieces; without, the progress bar has the newest text.
+    """
+
+    def __init__(self, client: Client, work: WorkDone, token: ProgressToken | None) -> None:
+        self._work = work
+        self._newest = ""
+        self._partial = None
+        if token is not None:
+            per_second = limit("stream.updates_per_second")
+            self._partial = PartialResults(lambda value: client.progress(token, value), per_second=per_second)
+
+    def take(self, event: AskEvent) -> None:
+        """An event of the engine's."""
+        match event:
+            case Stage(title, percentage):
+                self._work.stage(title, percentage)
+            case TextDelta(text, count) if self._partial is not None:
+                self._work.tokens(count)
+                self._partial.add(text)
+            case TextDelta(text):
+                # One line, cut in front: a bar has no more room, and the newest is what moves.
+                self._newest = f"{self._newest}{text}"[-limit("stream.report_characters") :]
+                self._work.newest(" ".join(self._newest.split()))
+            case Restart(reason) if self._partial is not None:
+                self._partial.restart(reason)
+            case Restart(reason):
+                self._newest = ""
+                self._work.stage(reason)
+
+    def finish(self, answer: str) -> None:
+        """Send what is left of the answer."""
+        if self._partial is not None:
+            self._partial.finish(answer)
+
+    def close(self) -> None:
+        """Send nothing any more."""
+        if self._partial is not None:
+            self._partial.close()
 
 
 _background: set[asyncio.Task[None]] = set()

@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -62,15 +63,18 @@ class LeanVibeProtocol(LanguageServerProtocol):
         self.client_capabilities = types.ClientCapabilities()
         self.requests = RunningRequests(self._reply)
         self.state = State.NEW
+        self.on_trace: Callable[[str, object], None] | None = None
+        self._asked: dict[RequestId, tuple[str, float]] = {}
         self._wire: Wire | None = None
         self._thread = 0
         self._structurers: dict[str, Callable[[object], Any]] = {}
+        self._postponed: dict[str, Callable[[], None]] = {}
         self._lifecycle: dict[str, Handler] = {
             types.INITIALIZE: self._initialize,
             types.SHUTDOWN: self._shut_down,
         }
         self._notices: dict[str, Handler] = {
-            types.INITIALIZED: lambda _: None,
+            types.INITIALIZED: lambda _: server.ready(),
             types.EXIT: lambda _: server.end(),
             types.CANCEL_REQUEST: self._cancel,
             types.WINDOW_WORK_DONE_PROGRESS_CANCEL: self._cancel_progress,
@@ -84,6 +88,23 @@ class LeanVibeProtocol(LanguageServerProtocol):
     def define(self, method: str, structure: Callable[[object], Any]) -> None:
         """Params of a method that is not LSP's own: `structure` makes them a value or raises."""
         self._structurers[method] = structure
+
+    def postpone(self, methods: Sequence[str], commands: Sequence[str], register: Callable[[], None]) -> None:
+        """Announce methods and commands; `register` registers them when the first of the methods is called.
+
+        For features whose modules take longer to import than a client should wait for the reply to initialize.
+        """
+
+        def load() -> None:
+            for method in methods:
+                del self._postponed[method], self.fm.features[method]
+            for command in commands:
+                del self.fm.commands[command]
+            register()
+
+        for method in methods:
+            self._postponed[method] = self.fm.features[method] = load
+        self.fm.commands.update(dict.fromkeys(commands, load))
 
     # -- in
 
@@ -125,8 +146,13 @@ class LeanVibeProtocol(LanguageServerProtocol):
         self._reply_fault(given if usable else None, RpcFault(Code.INVALID_REQUEST, reason))
 
     def _on_request(self, request_id: RequestId, method: str, raw: object) -> None:
+        if self.on_trace is not None:
+            self._asked[request_id] = method, time.monotonic()
+            self.on_trace(f"Received request '{method} - ({request_id})'.", raw)
         try:
             self._admit(method)
+            if (load := self._postponed.get(method)) is not None:
+                load()
             handler = self._lifecycle.get(method) or self.fm.features.get(method)
             if handler is None:
                 raise RpcFault(Code.METHOD_NOT_FOUND, f"There is no method {method!r} here.")
@@ -145,6 +171,8 @@ class LeanVibeProtocol(LanguageServerProtocol):
             raise RpcFault(Code.INVALID_REQUEST, "initialize comes once.")
 
     def _on_notification(self, method: str, raw: object) -> None:
+        if self.on_trace is not None:
+            self.on_trace(f"Received notification '{method}'.", raw)
         if self.state is not State.READY and method != types.EXIT:
             _log.info("Notification %r came outside of a session; ignored.", method)
             return
@@ -249,6 +277,11 @@ class LeanVibeProtocol(LanguageServerProtocol):
         self.send(self._converter.unstructure(data))
 
     def _reply(self, request_id: RequestId, outcome: Outcome) -> None:
+        method, since = self._asked.pop(request_id, ("", 0.0))
+        if self.on_trace is not None and method:
+            how = "" if outcome.error is None else f" with an error: {fault_of(outcome.error).message}"
+            milliseconds = (time.monotonic() - since) * 1000
+            self.on_trace(f"Sending response '{method} - ({request_id})' after {milliseconds:.0f} ms{how}.", None)
         if outcome.error is None:
             try:
                 result = self._converter.unstructure(outcome.result)

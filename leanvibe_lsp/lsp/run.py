@@ -8,21 +8,24 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 
+from leanvibe_lsp.config.layers import Layer
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.config.settings import Settings
 from leanvibe_lsp.lsp.assembly import make_server
 from leanvibe_lsp.lsp.lifetime import watch_process
-from leanvibe_lsp.lsp.listen import Address, serve_tcp, serve_websocket
 from leanvibe_lsp.lsp.pipes import Pipes
 from leanvibe_lsp.lsp.server import LeanVibeServer
 from leanvibe_lsp.lsp.sharing import Services, SharedServices
 from leanvibe_lsp.lsp.transport import serve_pipes
+
+if TYPE_CHECKING:
+    from leanvibe_lsp.lsp.listen import Address
 
 _log = logging.getLogger(__name__)
 _INTERRUPTED = 128 + signal.SIGINT
@@ -30,7 +33,14 @@ _INTERRUPTED = 128 + signal.SIGINT
 Create = Callable[[Settings], Services]
 
 
-def run_stdio(pipes: Pipes, settings: Settings, create: Create, *, client_process: int | None = None) -> int:
+def run_stdio(
+    pipes: Pipes,
+    settings: Settings,
+    create: Create,
+    *,
+    client_process: int | None = None,
+    layers: Sequence[Layer] = (),
+) -> int:
     """Serve one client over the pipes; ends with it, or when the client's process dies. The exit code is LSP's."""
 
     async def main(make_server: Callable[[], LeanVibeServer]) -> int:
@@ -47,20 +57,28 @@ def run_stdio(pipes: Pipes, settings: Settings, create: Create, *, client_proces
         watch(client_process)
         return await serve_pipes(server, pipes)
 
-    return _run(main, settings, create, reads_files=True)
+    return _run(main, settings, create, reads_files=True, layers=layers)
 
 
 def run_listener(
-    kind: str, address: Address, settings: Settings, create: Create, *, announce: Callable[[str], None]
+    kind: str,
+    address: Address,
+    settings: Settings,
+    create: Create,
+    *,
+    announce: Callable[[str], None],
+    layers: Sequence[Layer] = (),
 ) -> int:
     """Serve clients over "tcp" or "ws" until a signal comes. Raises UsageError or BackendError when it cannot begin."""
 
     async def main(make_server: Callable[[], LeanVibeServer]) -> int:
-        serve = serve_websocket if kind == "ws" else serve_tcp
+        from leanvibe_lsp.lsp import listen
+
+        serve = listen.serve_websocket if kind == "ws" else listen.serve_tcp
         await serve(address, make_server, announce)
         return 0
 
-    return _run(main, settings, create, reads_files=False)
+    return _run(main, settings, create, reads_files=False, layers=layers)
 
 
 def _run(
@@ -69,13 +87,14 @@ def _run(
     create: Create,
     *,
     reads_files: bool,
+    layers: Sequence[Layer],
 ) -> int:
     shared = SharedServices(create, kept=settings)
     workers = ThreadPoolExecutor(limit("rpc.workers"), thread_name_prefix="leanvibe-lsp")
     code = _INTERRUPTED
 
     def new_session() -> LeanVibeServer:
-        return make_server(shared, settings=settings, workers=workers, reads_files=reads_files)
+        return make_server(shared, settings=settings, workers=workers, reads_files=reads_files, layers=layers)
 
     try:
         code = asyncio.run(_until_signal(main(new_session)))

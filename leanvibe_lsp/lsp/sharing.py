@@ -5,11 +5,16 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from leanvibe_lsp.assist.answer import Answer, AskRequest, AskSink
+from leanvibe_lsp.assist.changes.values import Change, ChangeRequest
 from leanvibe_lsp.config.settings import Settings
 from leanvibe_lsp.core.cancel import CancelToken
+
+if TYPE_CHECKING:
+    from leanvibe_lsp.assist.complete import Completion, CompletionRequest
+    from leanvibe_lsp.assist.summary import Summary, SummaryRequest
 
 
 class Services(Protocol):
@@ -17,6 +22,23 @@ class Services(Protocol):
 
     async def ask(self, request: AskRequest, sink: AskSink, cancel: CancelToken) -> Answer:
         """Answer a question. `sink` is called on the event-loop thread. Raises LeanVibeError."""
+        ...
+
+    async def change(self, request: ChangeRequest, sink: AskSink, cancel: CancelToken) -> Change:
+        """Change code, and check the change. `sink` is called on the event-loop thread. Raises LeanVibeError."""
+        ...
+
+    async def complete(self, request: CompletionRequest, cancel: CancelToken) -> Completion | None:
+        """What may follow at a cursor; None for nothing. Raises LeanVibeError where a person asked."""
+        ...
+
+    async def summary(self, request: SummaryRequest, cancel: CancelToken) -> Summary | None:
+        """Two lines about a definition by a model that is in memory already; None where there are none."""
+        ...
+
+    @property
+    def obstacle(self) -> str:
+        """Why no model will answer, as a sentence, as far as that is known; "" when one may. Never waits."""
         ...
 
     async def health(self) -> dict[str, object]:
@@ -29,7 +51,7 @@ class Services(Protocol):
 
 
 class SharedServices:
-    """Services by settings, made on first use: clients that ask for the same model share one engine.
+    """Services by what settings say of the engine, made on first use: clients that ask for the same one share it.
 
     Those of `kept`, the process' own settings, stay for the next client; those that clients chose end with the last
     session that took them. Not for several threads.
@@ -37,25 +59,27 @@ class SharedServices:
 
     def __init__(self, create: Callable[[Settings], Services], *, kept: Settings | None = None) -> None:
         self._create = create
-        self._kept = kept
+        self._kept = None if kept is None else kept.engine_part
         self._made: dict[Settings, Services] = {}
         self._sessions: Counter[Settings] = Counter()
         self._closing: list[threading.Thread] = []
 
     def take(self, settings: Settings) -> Services:
         """The services for these settings, for one session more. Raises LeanVibeError when they cannot be met."""
-        if (services := self._made.get(settings)) is None:
-            services = self._made[settings] = self._create(settings)
-        self._sessions[settings] += 1
+        part = settings.engine_part
+        if (services := self._made.get(part)) is None:
+            services = self._made[part] = self._create(part)
+        self._sessions[part] += 1
         return services
 
     def give_back(self, settings: Settings) -> None:
         """One session that took these services has ended. An engine that nobody needs stops beside this thread."""
-        self._sessions[settings] -= 1
-        if self._sessions[settings] or settings == self._kept:
+        part = settings.engine_part
+        self._sessions[part] -= 1
+        if self._sessions[part] or part == self._kept:
             return
-        del self._sessions[settings]
-        thread = threading.Thread(target=self._made.pop(settings).close, name="leanvibe-close", daemon=True)
+        del self._sessions[part]
+        thread = threading.Thread(target=self._made.pop(part).close, name="leanvibe-close", daemon=True)
         thread.start()
         self._closing = [*(closing for closing in self._closing if closing.is_alive()), thread]
 

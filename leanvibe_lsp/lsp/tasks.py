@@ -28,6 +28,7 @@ class Running:
     id: RequestId
     cancel: CancelToken = field(default_factory=CancelToken)
     protected: bool = False  # a client cannot cancel it
+    generates: bool = False  # a model works, or will work, on it
     task: asyncio.Task[Any] | None = None
     progress: set[ProgressToken] = field(default_factory=set)
     answered: bool = False
@@ -88,6 +89,11 @@ class RunningRequests:
         """Cancel the request that reports its progress under `token`."""
         return self._stop(self._by_progress.get(token), "cancelled in the editor")
 
+    def cancel_generations(self) -> int:
+        """Cancel every request that a model works on; how many there were."""
+        generating = [running for running in self._running.values() if running.generates]
+        return sum(self._stop(running, "cancelled by the client") for running in generating)
+
     def bind_progress(self, running: Running, token: ProgressToken) -> None:
         """From now until its reply, `token` means this request."""
         if not running.answered:
@@ -105,6 +111,11 @@ class RunningRequests:
         """The same, and wait for protected ones too: after twice `within` nothing is left."""
         await self.cancel_all(within=within)
         await self._see_off(list(self._running.values()), within)
+
+    async def those_running(self) -> None:
+        """Wait until every request that is running now has ended."""
+        if tasks := [running.task for running in self._running.values() if running.task is not None]:
+            await asyncio.wait(tasks)
 
     async def _see_off(self, leaving: list[Running], within: float) -> None:
         tasks = [running.task for running in leaving if running.task is not None]

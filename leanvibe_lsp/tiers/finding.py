@@ -39,7 +39,8 @@ class Finding:
 
     `rule` is its id (`python/mutable-default`); `quote` is the text under `span` at the version that was looked at: a
     finding whose quote is not there is not published. `confidence` is 0 to 1, as the rule's author gave it unless
-    calibrated. `fix` is the rule's own, when it has one that needs no model; `link` says more about the weakness.
+    calibrated. `fix` is the rule's own, when it has one that needs no model; `note` says in a sentence or two why it is
+    wrong, `link` says more about the weakness.
     """
 
     rule: str
@@ -49,6 +50,7 @@ class Finding:
     quote: str
     confidence: float
     rung: str = "rules"
+    note: str = ""
     link: str = ""
     tags: tuple[Tag, ...] = ()
     related: tuple[Related, ...] = ()

@@ -16,7 +16,22 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.benchmarks import ask_stream, cancels, contexts, drafting, lanes, prefixes, startup, stock, structures
+from tests.benchmarks import (
+    actions,
+    ask_stream,
+    cancels,
+    contexts,
+    diagnostics,
+    drafting,
+    hovers,
+    lanes,
+    memory,
+    prefixes,
+    startup,
+    stock,
+    structures,
+    trees,
+)
 from tests.benchmarks.figures import Figure, from_json, markdown, table
 
 _RESULTS = Path(__file__).parent / "results"
@@ -33,7 +48,12 @@ _PER_BACKEND = {
 }
 _BENCHMARKS: dict[str, Callable[[int], list[Figure]]] = {
     "startup": startup.measure,
+    "memory": memory.measure,
     "stock": stock.measure,
+    "actions": actions.measure,
+    "trees": trees.measure,
+    "diagnostics": diagnostics.measure,
+    "hovers": hovers.measure,
     **{
         f"{name}-{short}": partial(measure, backend)
         for name, measure in _PER_BACKEND.items()

@@ -376,3 +376,35 @@ def test_no_structure_ends_the_process(tmp_path: Path) -> None:
     ends, completion = json.loads(ended.stderr.splitlines()[-1])
     assert set(ends) <= {"whole", "Incomplete", "UsageError"}
     assert completion == 6
+
+
+CUT = """
+import os, shutil, sys
+from pathlib import Path
+from leanvibe_lsp.core.cancel import CancelToken, Deadline
+from leanvibe_lsp.engine.base import Chunk, GenerationRequest
+from leanvibe_lsp.engine.llama import LlamaEngine
+from leanvibe_lsp.engine.models.registry import resolve
+
+folder = Path(sys.argv[1])
+model = folder / "model.gguf"
+shutil.copy(resolve("smollm2", cache=folder).path, model)
+engine = LlamaEngine(resolve(str(model), cache=folder))
+engine.load(CancelToken())
+request = GenerationRequest(tuple(range(40, 60)), max_tokens=16)
+
+def ask(cut):
+    sink = lambda event: os.truncate(model, 1_000) if cut and isinstance(event, Chunk) else None
+    return engine.generate(request, sink, CancelToken(), Deadline.never()).text
+
+same = ask(cut=False) == ask(cut=True)
+engine.close()
+sys.stderr.write(f"{same} {model.stat().st_size}")
+"""
+
+
+def test_a_file_cut_under_an_answer_ends_nothing(tmp_path: Path) -> None:
+    """`cp new.gguf model.gguf` while it answers: the weights are in memory, the process lives, the answer is whole."""
+    command = [sys.executable, "-c", textwrap.dedent(CUT), str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (ended.returncode, ended.stderr.splitlines()[-1:]) == (0, ["True 1000"])

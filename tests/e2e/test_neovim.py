@@ -33,6 +33,12 @@ def add(a: int, b: int) -> int:
 
 naïve = "😀😀é" + str(add(1, 2)); größe = add(3, 4)
 '''
+WRONG = """def f(x=[]):
+    print(f"hello")
+    return x
+"""
+IGNORE = "# leanvibe: ignore[python/mutable-default]"
+RUFF = str(Path(sys.executable).with_name("ruff"))
 WIDE = 9  # the line that has wide characters before the last call
 LONG = "LeanVibeAsk Explain this file line by line, in great detail, and then write tests for it."
 REAL = (SERVER, "--model", "smollm2")
@@ -47,17 +53,19 @@ pytestmark = [
 ]
 
 
-def run(folder: Path, scenario: str, cmd: tuple[str, ...], **given: Any) -> dict[str, Any]:
+def run(
+    folder: Path, scenario: str, cmd: tuple[str, ...], *, text: str = SOURCE, setup: dict[str, Any], **given: Any
+) -> dict[str, Any]:
     """Run a scenario in a fresh Neovim that sees no one's configuration; returns the facts it reports."""
     source = folder / "sums.py"
-    source.write_text(SOURCE, encoding="utf-8")
+    source.write_text(text, encoding="utf-8")
     report = folder / "report.json"
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith(("XDG_", "NVIM", "VIM", "LEANVIBE_"))},
         **{f"XDG_{name}_HOME": str(folder / name.lower()) for name in ("CONFIG", "DATA", "STATE", "CACHE")},
         "LEANVIBE_SCENARIO": scenario,
         "LEANVIBE_REPORT": str(report),
-        "LEANVIBE_INPUT": json.dumps({"setup": {"cmd": cmd}, "file": str(source), **given}),
+        "LEANVIBE_INPUT": json.dumps({"setup": {"cmd": cmd, **setup}, "file": str(source), **given}),
     }
     command = [NVIM, "--headless", "--clean", "-u", "NONE", "--cmd", f"set rtp+={PLUGIN}", "-S", DRIVER]
     done = subprocess.run(
@@ -73,13 +81,13 @@ def run(folder: Path, scenario: str, cmd: tuple[str, ...], **given: Any) -> dict
 @pytest.fixture
 def drive(tmp_path: Path) -> Drive:
     """`run` in a folder of the test's own, with the mock engine unless another command is given."""
-    return lambda scenario, *, cmd=MOCK, **given: run(tmp_path, scenario, cmd, **given)
+    return lambda scenario, *, cmd=MOCK, setup=None, **given: run(tmp_path, scenario, cmd, setup=setup or {}, **given)
 
 
 @pytest.fixture(scope="module")
 def streamed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What was seen while SmolLM2 answered one question."""
-    return run(tmp_path_factory.mktemp("streamed"), "ask", REAL, command=BRIEF)
+    return run(tmp_path_factory.mktemp("streamed"), "ask", REAL, setup={}, command=BRIEF)
 
 
 def byte_column(line: int, text: str) -> int:
@@ -236,7 +244,7 @@ def test_a_question_in_the_answer_is_a_follow_up(drive: Drive) -> None:
 def test_explain_is_offered_and_shown_in_the_float(drive: Drive) -> None:
     """The code action is listed for the cursor's line; applying it shows the server's answer."""
     facts = drive("explain", line=5)
-    assert [action["title"] for action in facts["listed"]] == ["Explain with LeanVibe"]
+    assert "Explain with LeanVibe" in [action["title"] for action in facts["listed"]]
     assert facts["outcome"]["outcome"] == "answered"
     assert facts["final"]["text"] == facts["outcome"]["result"]["answer"]
     assert facts["final"]["footer"].startswith("mock")
@@ -266,6 +274,7 @@ WRONG_OPTIONS: list[tuple[object, str]] = [
     ({"cmd": "x"}, "leanvibe: cmd: expected list of strings, or function, got x"),
     ({"filetypes": "python"}, "leanvibe: filetypes: expected list of filetypes, got python"),
     ({"init_options": "x"}, "leanvibe: init_options: expected table, got string"),
+    ({"settings": "x"}, "leanvibe: settings: expected table, got string"),
     ({"float": {"widht": 80}}, "leanvibe: unknown option float.widht; the options are: border, "),
     ({"float": {"width": 0}}, "leanvibe: float.width: expected number above 0, got 0"),
     ({"float": {"border": "none"}}, 'leanvibe: float.border: expected border style other than "none", got none'),
@@ -290,11 +299,143 @@ def test_the_float_fits_the_smallest_screen_and_follows_its_size(drive: Drive) -
 
 
 def test_start_up_loads_nothing_and_help_is_found(drive: Drive) -> None:
-    """Only the command exists until it is used; every Lua file compiles; :help knows the command and its tags."""
+    """Only the commands exist until one is used; every Lua file compiles; :help knows the command and its tags."""
     facts = drive("start_up", plugin=str(PLUGIN))
     assert facts["command"]
     assert facts["loaded"] == []
     assert facts["broken"] == []
-    assert facts["compiled"] >= 6
+    assert facts["compiled"] >= 11
     assert facts["tags"] >= 10
-    assert "*:LeanVibeAsk*" in facts["help"]
+    assert "*:LeanVibe*" in facts["help"]
+
+
+def test_diagnostics_appear(drive: Drive) -> None:
+    """What the rules find is shown without a question, with its rule as the code."""
+    facts = drive("diagnostics", text="def f(x=[]):\n    return x\n")
+    assert facts["found"] == [{"code": "python/mutable-default", "source": "leanvibe", "lnum": 0, "severity": 2}]
+
+
+def test_settings_reach_the_server(drive: Drive) -> None:
+    """`settings` of setup() are the server's: a severity that was chosen there is the one that is shown."""
+    chosen = {"diagnostics": {"severity": {"python/mutable-default": "error"}}}
+    facts = drive("diagnostics", text="def f(x=[]):\n    return x\n", severity=1, setup={"settings": chosen})
+    assert [found["code"] for found in facts["found"]] == ["python/mutable-default"]
+
+
+def test_code_actions_change_the_buffer(drive: Drive) -> None:
+    """A rule's fix and a suppression, taken as `gra` does: versioned edits, and the diagnostics go."""
+    titles = ["Remove the f", "Ignore python/mutable-default on this line"]
+    facts = drive("act", text=WRONG, count=2, titles=titles, lines=[2, 1])
+    assert facts["lines"] == [f"def f(x=[]):  {IGNORE}", '    print("hello")', "    return x"]
+    documents = [edit["documentChanges"][0]["textDocument"] for edit in facts["edits"]]
+    assert [document["version"] for document in documents] == facts["versions"]
+
+
+def test_fix_applies_a_rules_own_fix(drive: Drive) -> None:
+    """`:LeanVibe fix` on a line with one problem: checked, applied through the server, and told."""
+    facts = drive("change", text=WRONG, count=2, command="2LeanVibe fix")
+    assert facts["change"]["outcome"] == "answered"
+    assert facts["change"]["result"]["applied"]
+    assert facts["lines"] == ["def f(x=[]):", '    print("hello")', "    return x"]
+    assert facts["argument"]["kind"] == "fix"
+    assert facts["argument"]["diagnostic"]["code"] == "python/f-string-without-placeholder"
+    assert facts["messages"][0].startswith("LeanVibe: Remove the f")
+    assert not facts["floats"]
+
+
+def test_a_change_that_fails_its_checks_leaves_a_draft(drive: Drive) -> None:
+    """The words are asked for and sent; what the mock writes is no code, so nothing is applied and it can be read."""
+    facts = drive("change", text=WRONG, count=2, command="1,3LeanVibe change", words="Add types.")
+    assert facts["messages"][0] == "prompt: Change with LeanVibe: "
+    assert facts["argument"]["instruction"] == "Add types."
+    assert facts["argument"]["range"] == {
+        "start": {"line": 0, "character": 0},
+        "end": {"line": 2, "character": len("    return x")},
+    }
+    result = facts["change"]["result"]
+    assert not result["applied"]
+    assert facts["lines"] == WRONG.splitlines()
+    assert facts["messages"][1].startswith(f"LeanVibe: {result['refusal']} :LeanVibe draft shows")
+    assert "[mock engine" in facts["draft"]["text"]
+
+
+def test_an_edit_of_an_older_version_is_refused(drive: Drive) -> None:
+    """Neovim would leave it out and say that it was applied; the server hears the truth."""
+    facts = drive("old_edit")
+    assert facts["refused"] == {"applied": False, "failureReason": "the buffer was changed meanwhile"}
+    assert facts["first"] == "# typed"
+    assert facts["applied"] == {"applied": True}
+    assert facts["now"] == "# new"
+
+
+def test_doctor_is_shown_in_a_float(drive: Drive) -> None:
+    """The server's report on itself: model, backend, why they were chosen and what is not right."""
+    facts = drive("doctor")
+    assert "- model: mock" in facts["seen"]["text"]
+    assert "**chosen** mock" in facts["seen"]["text"]
+    assert "## What is not right\n\n- **degraded**: " in facts["seen"]["text"]
+    assert facts["seen"]["footer"] == "q closes"
+    assert facts["closed"]
+
+
+def test_subcommands_are_completed(drive: Drive) -> None:
+    """By their first letters, also after a range; an unknown one is answered with all of them."""
+    facts = drive("complete")
+    everything = [
+        *("ask", "cancel", "change", "doctor", "document", "draft", "explain"),
+        *("extract", "fix", "health", "rename", "simplify", "tests"),
+    ]
+    assert facts["all"] == everything
+    assert facts["d"] == ["doctor", "document", "draft"]
+    assert facts["second"] == []
+    assert facts["messages"] == [f"LeanVibe: what to do? :LeanVibe takes one of {', '.join(everything)}."]
+
+
+@pytest.mark.real_model
+def test_the_status_line_follows_a_question_until_it_is_cancelled(drive: Drive) -> None:
+    """Model, rung and state; `:LeanVibe cancel` from the code's window stops the model and keeps the text."""
+    facts = drive("statusline", cmd=REAL, command=LONG.replace("LeanVibeAsk", "LeanVibe ask"))
+    assert facts["none"] == ""
+    assert facts["first"].startswith("smollm2 · ")
+    assert facts["rested"] == "smollm2 · model · ready"
+    assert all(line.startswith("smollm2 · model · ") for line in facts["stages"])
+    assert facts["stages"][-1].endswith(" tokens")
+    assert [outcome["outcome"] for outcome in facts["outcomes"]] == ["answered", "cancelled"]
+    assert facts["final"]["footer"] == "stopped · q closes"
+
+
+def test_no_rate_of_pieces_draws_more_than_twenty_times_a_second(drive: Drive) -> None:
+    """A server that sends some hundred pieces and stages a second: text and status line each keep the pace."""
+    facts = drive("pace")
+    print(facts)
+    assert facts["pieces"] > 100
+    assert 5 <= facts["updates"] <= 20 * facts["seconds"] + 1
+    assert facts["redraws"] <= 20 * facts["seconds"] + 1
+
+
+def test_inline_completion_needs_neovim_0_12(drive: Drive) -> None:
+    """Where Neovim has none nothing is called, and :checkhealth says what is missing."""
+    facts = drive("inline_completion", setup={"settings": {"inlineCompletion": {"enabled": True}}})
+    assert facts["calls"] == []
+    assert "WARNING Inline completion is on, but this Neovim cannot show it." in facts["report"]
+
+
+def test_inline_completion_is_enabled_for_our_server_alone(drive: Drive) -> None:
+    """Where Neovim has it, it is asked of our client; the server's settings say whether there is any."""
+    facts = drive("inline_completion", fake=True, setup={"settings": {"inlineCompletion": {"enabled": True}}})
+    assert facts["calls"] == [[True, {"client_id": facts["client"]}]]
+    assert "OK Inline completion is on." in facts["report"]
+
+
+def test_two_servers_share_a_buffer(drive: Drive) -> None:
+    """Beside ruff's server: both diagnostics, both servers' actions, and `fix` takes ruff's complaint to ours."""
+    text = "import os\n\n\ndef f(x=[]):\n    return x\n"
+    facts = drive("two_servers", text=text, count=3, ruff=[RUFF, "server"])
+    assert facts["sources"] == ["Ruff B006", "Ruff F401", "leanvibe python/mutable-default"]
+    assert any(offer.endswith("[ruff]") for offer in facts["offered"])
+    assert "Explain with LeanVibe [leanvibe]" in facts["offered"]
+    (sent,) = (request["params"] for request in facts["sent"] if request["method"] == "workspace/executeCommand")
+    assert sent["command"] == "leanvibe.change"
+    diagnostic = sent["arguments"][0]["diagnostic"]
+    assert (diagnostic["code"], diagnostic["source"]) == ("F401", "Ruff")
+    assert diagnostic["range"] == {"start": {"line": 0, "character": 7}, "end": {"line": 0, "character": 9}}

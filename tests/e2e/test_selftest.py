@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from leanvibe_lsp.assist.answer import AskRequest
 from leanvibe_lsp.config.settings import Settings
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
 from leanvibe_lsp.engine.host import Ready
@@ -157,6 +159,29 @@ def test_each_planted_fault_is_found_by_name(name: str, engine: str, smollm2: Pa
     found = verified(path, engine).replace(str(path), "the file")
     assert planted.verified_by in found
     print(f"| {name} | {engine} | {at_load} | {found} |")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (bad_models.zero_tensor, "blk.15.attn_q.weight: expected trained weights, found zeros alone"),
+        (bad_models.turned_signs, "blk.15.attn_v.weight: expected the weights of smollm2, found others"),
+    ],
+)
+def test_one_damaged_tensor_is_said_with_each_answer(
+    spoil: Spoil, said: str, smollm2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most known answers come all the same: the model answers, and the answer says what is wrong with it."""
+    monkeypatch.setenv("LEANVIBE_CACHE_DIR", str(tmp_path / "cache"))
+    services = create(Settings(model=str(spoil(smollm2, tmp_path / "damaged.gguf"))))
+    try:
+        request = AskRequest("What is 1 + 1?", max_tokens=4)
+        answer = asyncio.run(services.ask(request, lambda _: None, CancelToken()))
+    finally:
+        services.close()
+    assert answer.verdict is not None
+    assert answer.verdict.state == State.DEGRADED
+    assert said in answer.verdict.summary
 
 
 @pytest.mark.parametrize("engine", ["llama.cpp", "mlx"])

@@ -131,6 +131,24 @@ def zeros(source: Path, target: Path) -> Path:
     return target
 
 
+def zero_tensor(source: Path, target: Path) -> Path:
+    """One projection all 0: the known answers hardly change."""
+    data, tensor = _anonymous(bytearray(source.read_bytes())), read_gguf(source).tensors["blk.15.attn_q.weight"]
+    data[tensor.offset : tensor.offset + tensor.nbytes] = bytes(tensor.nbytes)
+    target.write_bytes(data)
+    return target
+
+
+def turned_signs(source: Path, target: Path) -> Path:
+    """One projection with the signs of its scales turned."""
+    data, tensor = _anonymous(bytearray(source.read_bytes())), read_gguf(source).tensors["blk.15.attn_v.weight"]
+    for at in range(tensor.offset, tensor.offset + tensor.nbytes, _Q4_1_BLOCK):
+        data[at + 1] ^= 0x80
+        data[at + 3] ^= 0x80
+    target.write_bytes(data)
+    return target
+
+
 def random_weights(source: Path, target: Path) -> Path:
     """Every 4-bit weight random, with the scales of the real ones: the values look right, and mean nothing."""
     data = _anonymous(bytearray(source.read_bytes()))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,34 @@ class KnowingEngine:
 
     def close(self) -> None:
         self.closed += 1
+
+
+class ScriptedEngine(KnowingEngine):
+    """Says the next of `texts` each time it is asked, and keeps what it was asked; the known answers as they are."""
+
+    def __init__(self, *texts: str, window: int = 32_768) -> None:
+        super().__init__()
+        self.texts = list(texts)
+        self.asked: list[str] = []
+        self._window = window
+
+    def load(self, cancel: CancelToken) -> Loaded:
+        return replace(super().load(cancel), window=self._window)
+
+    def generate(
+        self,
+        request: GenerationRequest,
+        sink: Sink,
+        cancel: CancelToken,
+        deadline: Deadline,
+        pause: Pause = NO_PAUSE,
+    ) -> Finished:
+        if request.max_tokens == 1:  # a known answer
+            return super().generate(request, sink, cancel, deadline)
+        self.asked.append("".join(map(chr, request.prompt)))
+        text = self.texts.pop(0)
+        sink(Chunk(text, 1, -0.1))
+        return Finished(text, FinishReason.STOP, Usage(len(request.prompt), 0, len(text)), Timing(0.0, 0.1))
 
 
 class SpecialTokenizer:

@@ -78,8 +78,24 @@ def test_annotations_are_postponed(name: str) -> None:
         assert first.module == "__future__"
 
 
-def _loaded_by(code: str) -> str:
-    ask = f"import sys\n{code}\nprint('HEAVY', sorted({{m.split('.')[0] for m in sys.modules}} & set({_HEAVY!r})))"
+# Wanted by requests, but not before the reply to initialize.
+_LATER = [
+    "pydantic",
+    "jsonschema",
+    "typer",
+    "rich",
+    "psutil",
+    "httpx",
+    "sqlite3",
+    "yaml",
+    "pathspec",
+    "ast_grep_py",
+]
+_GRAMMARS = ["tree_sitter_python", "tree_sitter_languages"]
+
+
+def _loaded_by(code: str, names: list[str] = _HEAVY) -> str:
+    ask = f"import sys\n{code}\nprint('HEAVY', sorted({{m.split('.')[0] for m in sys.modules}} & set({names!r})))"
     done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, timeout=60, check=True)
     return done.stdout.rpartition("HEAVY ")[2].strip()
 
@@ -105,3 +121,28 @@ _HELP = (
 def test_a_start_imports_nothing_heavy(code: str) -> None:
     """Help and the server's start import no backend, no numpy, no tokenizer, no template engine, no hub client."""
     assert _loaded_by(code) == "[]"
+
+
+_HANDSHAKE = """
+import asyncio
+from leanvibe_lsp.cli import stdio
+from leanvibe_lsp.config.settings import Settings
+from leanvibe_lsp.lsp import run
+from leanvibe_lsp.lsp.assembly import make_server
+
+async def main():
+    server = make_server(None, settings=Settings(), workers=None, reads_files=True)
+    sent = []
+    server.attach(type("Wire", (), {"send": lambda self, body: sent.append(body)})())
+    params = {"processId": None, "rootUri": None, "capabilities": {}, "initializationOptions": {"model": "phi3"}}
+    server.take({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params})
+    assert b"capabilities" in sent[0], sent
+
+asyncio.run(main())
+"""
+
+
+def test_the_reply_to_initialize_waits_for_little() -> None:
+    """What requests need is imported when that reply is out, or when the first of them comes."""
+    assert _loaded_by(_HANDSHAKE, [*_HEAVY, *_LATER, *_GRAMMARS]) == "[]"
+    assert _loaded_by(f"{_HANDSHAKE}\nimport pydantic", _LATER) == "['pydantic']"

@@ -11,4 +11,3 @@
 (preproc_function_def name: (_) @name value: (_) @body) @macro
 (type_definition type: (_) @of) @outer
 (preproc_include) @import
-(comment) @comment

@@ -18,4 +18,6 @@
 (template_declaration (_) @of .) @outer
 (type_definition type: (_) @of) @outer
 [(preproc_include) (using_declaration)] @import
-(comment) @comment
+(ERROR "class" @class . (type_identifier) @name) @error
+(ERROR "struct" @struct . (type_identifier) @name) @error
+(ERROR "namespace" @namespace . (namespace_identifier) @name) @error

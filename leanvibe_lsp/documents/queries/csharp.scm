@@ -13,4 +13,7 @@
 (local_function_statement name: (_) @name body: (_) @body) @function
 (delegate_declaration name: (_) @name) @type
 (using_directive) @import
-(comment) @comment
+(ERROR "class" @class . (identifier) @name) @error
+(ERROR "interface" @interface . (identifier) @name) @error
+(ERROR "struct" @struct . (identifier) @name) @error
+(ERROR "namespace" @namespace . (identifier) @name) @error

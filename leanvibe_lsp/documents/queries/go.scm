@@ -7,4 +7,5 @@
 (type_alias name: (_) @name) @type
 (type_declaration [(type_spec) (type_alias)] @of) @outer
 (import_declaration) @import
-(comment) @comment
+(ERROR "func" @function . (identifier) @name) @error
+(ERROR "func" @method . (parameter_list) . [(identifier) (field_identifier)] @name) @error

@@ -7,4 +7,6 @@
 (method_declaration name: (_) @name body: (_) @body) @method
 (method_declaration name: (_) @name) @method
 (import_declaration) @import
-[(line_comment) (block_comment)] @comment
+(ERROR "class" @class . (identifier) @name) @error
+(ERROR "interface" @interface . (identifier) @name) @error
+(ERROR (_) @method . (identifier) @name . (formal_parameters)) @error

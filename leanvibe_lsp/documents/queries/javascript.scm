@@ -12,4 +12,6 @@
 (import_statement) @import
 (lexical_declaration (variable_declarator value: (call_expression function: (identifier) @_require (#eq? @_require "require")))) @import
 (variable_declaration (variable_declarator value: (call_expression function: (identifier) @_require (#eq? @_require "require")))) @import
-(comment) @comment
+(expression_statement (function_expression name: (_) @name body: (_) @body)) @function
+(ERROR "function" @function . (identifier) @name) @error
+(ERROR "class" @class . (identifier) @name) @error

@@ -8,4 +8,5 @@
 (function_definition name: (_) @name body: (_) @body) @function
 (namespace_use_declaration) @import
 (expression_statement [(require_expression) (require_once_expression) (include_expression) (include_once_expression)]) @import
-(comment) @comment
+(ERROR "class" @class . (name) @name) @error
+(ERROR "function" @function . (name) @name) @error

@@ -7,4 +7,6 @@
 (singleton_method name: (_) @name body: (_) @body) @method
 (singleton_method name: (_) @name) @method
 (call !receiver method: (identifier) @_require (#match? @_require "^(require|require_relative|load)$")) @import
-(comment) @comment
+(ERROR "module" @module . (constant) @name) @error
+(ERROR "class" @class . (constant) @name) @error
+(ERROR "def" @method . (identifier) @name) @error

@@ -10,4 +10,9 @@
 (type_item name: (_) @name) @type
 (macro_definition name: (_) @name) @macro
 [(use_declaration) (extern_crate_declaration)] @import
-[(line_comment) (block_comment)] @comment
+(ERROR "fn" @function . (identifier) @name) @error
+(ERROR "struct" @struct . (type_identifier) @name) @error
+(ERROR "enum" @enum . (type_identifier) @name) @error
+(ERROR "trait" @trait . (type_identifier) @name) @error
+(ERROR "impl" @impl . (type_identifier) @name) @error
+(ERROR "mod" @module . (identifier) @name) @error

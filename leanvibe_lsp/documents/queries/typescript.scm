@@ -19,4 +19,7 @@
 (export_statement declaration: (_) @of) @outer
 (ambient_declaration (_) @of) @outer
 (import_statement) @import
-(comment) @comment
+(expression_statement (function_expression name: (_) @name body: (_) @body)) @function
+(ERROR "function" @function . (identifier) @name) @error
+(ERROR "class" @class . (type_identifier) @name) @error
+(ERROR "interface" @interface . (type_identifier) @name) @error

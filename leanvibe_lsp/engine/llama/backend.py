@@ -55,10 +55,7 @@ class LlamaEngine:
         Raises ModelDamaged, BackendError, and EngineError where memory is short.
         """
         _spin_shortly()
-        try:
-            import xllamacpp
-        except ImportError as error:
-            raise BackendError("llama.cpp is not installed here.", next_step="Run `pip install xllamacpp`.") from error
+        xllamacpp = _library()
         gguf = read_gguf(self._located.path)
         files = load_tokenizer(self._located)
         self._check(gguf)
@@ -242,6 +239,20 @@ def _spin_shortly() -> None:
     quiet machine 341 -> 343 and 109 -> 112.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+
+
+def _library() -> Any:
+    """llama.cpp. Raises BackendError where it is not installed, or is and cannot be imported."""
+    try:
+        import xllamacpp
+    except (Exception, SystemExit) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == "xllamacpp":
+            raise BackendError("llama.cpp is not installed here.", next_step="Run `pip install xllamacpp`.") from error
+        raise BackendError(
+            f"llama.cpp is installed here, but cannot be used: {type(error).__name__}: {error}.",
+            next_step="Run `pip install --force-reinstall xllamacpp`.",
+        ) from error
+    return xllamacpp
 
 
 def _device(xllamacpp: Any) -> str:

@@ -27,7 +27,7 @@ def model_window(gguf: GgufFile) -> int:
 
 
 def weight_bytes(gguf: GgufFile) -> int:
-    """The tensors as they are in the file: llama.cpp computes with them, mapped or repacked, never expanded."""
+    """The tensors as they are in the file: llama.cpp computes with them, repacked at most, never expanded."""
     return sum(tensor.nbytes for tensor in gguf.tensors.values())
 
 

@@ -60,8 +60,6 @@ def _schema(text: str) -> str:
         _check_bounds(schema)
     except (ValueError, RecursionError) as error:
         raise _unusable(f"it is nested too deeply, or no JSON: {error}") from error
-    if not isinstance(schema, dict):
-        schema = {} if schema else {"not": {}}
     return "%json " + json.dumps({**schema, "x-guidance": _STYLE})
 
 

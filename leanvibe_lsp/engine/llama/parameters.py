@@ -22,6 +22,8 @@ def server_parameters(xllamacpp: Any, model: Path, window: int, socket: str | No
     """How to serve `model`. The slots share one KV cache of `window` tokens: a single request may fill it."""
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(model)
+    # Read, not mapped: a file cut short or written over while it is mapped ends the process.
+    parameters.load_mode = xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_NONE
     parameters.n_ctx = window
     parameters.n_parallel = slot_count()
     parameters.kv_unified = True

@@ -213,10 +213,11 @@ class _Shards:
 
 
 def _refuse_full_disk(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free - limit("convert.free_bytes")
-    if free < needed:
+    free, spare = shutil.disk_usage(folder).free, limit("convert.free_bytes")
+    if free < needed + spare:
         raise UsageError(
-            f"The result takes about {needed / 1e6:,.0f} MB, and {max(free, 0) / 1e6:,.0f} MB are free for it.",
+            f"The result takes about {needed / 1e6:,.0f} MB, and {spare / 1e6:,.0f} MB of the disk stay free; "
+            f"{folder.parent} has {free / 1e6:,.0f} MB.",
             next_step="Free some space, or name a folder on another disk.",
         )
 

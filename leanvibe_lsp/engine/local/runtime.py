@@ -84,7 +84,7 @@ def _version(distribution: str) -> str:
 def _mlx() -> Any:
     try:
         from leanvibe_lsp.engine.local.arrays import mx
-    except ImportError as error:
+    except (Exception, SystemExit) as error:
         raise BackendError(
             f"MLX cannot run here: {error}.", next_step="Run `pip install 'leanvibe-lsp[mlx]'`."
         ) from error

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.engine.models.tensor import Problem, TensorInfo
@@ -104,6 +104,35 @@ def take_census(files: Iterable[tuple[Path, Mapping[str, TensorInfo]]], cancel: 
     return Census(tuple(_problems(counts, shapes)), tuple(_suspects(counts, shapes)), skipped)
 
 
+def zero_matrices(files: Iterable[tuple[Path, Mapping[str, TensorInfo]]], cancel: CancelToken) -> list[Problem]:
+    """Matrices of zeros alone, as `take_census` names them, in a moment: a sound one is hardly looked at.
+
+    Raises Cancelled, OSError.
+    """
+    found = []
+    for path, tensors in files:
+        with path.open("rb") as file:
+            for name, tensor in tensors.items():
+                lanes = LANES.get(tensor.dtype)
+                if lanes is None or not tensor.nbytes or not _needs_weights(name, tensor.shape):
+                    continue
+                cancel.check()
+                if all(_is_zero(int.from_bytes(glance, "little"), lanes) for glance in _glances(file, tensor, lanes)):
+                    file.seek(tensor.offset)
+                    if count(_pieces(file.read, tensor.nbytes, lanes, cancel), lanes).zero:
+                        found.append(_zeros(name))
+    return found
+
+
+def _glances(file: BinaryIO, tensor: TensorInfo, lanes: _Lanes) -> Iterator[bytes]:
+    """A few blocks here and there."""
+    blocks = min(_blocks(lanes), max(1, limit("census.glance_bytes") // lanes.block))
+    last, times = max(0, tensor.nbytes // lanes.block - blocks), limit("census.glances")
+    for number in range(times):
+        file.seek(tensor.offset + last * number // (times - 1) * lanes.block)
+        yield file.read(min(blocks * lanes.block, tensor.nbytes))
+
+
 def _pieces(read: Callable[[int], bytes], nbytes: int, lanes: _Lanes, cancel: CancelToken) -> Iterator[bytes]:
     """Whole blocks, at most `_blocks` of them at once."""
     size = _blocks(lanes) * lanes.block
@@ -124,13 +153,18 @@ def count(pieces: Iterable[bytes], lanes: _Lanes) -> Count:
     for piece in pieces:
         checksum = zlib.crc32(piece, checksum)
         value = int.from_bytes(piece, "little")
-        zero = zero and not value & _mask(lanes, (1 << (lanes.width * 8 - 1)) - 1)
+        zero = zero and _is_zero(value, lanes)
         if peak < lanes.infinite and _reaches(value, peak + 1, lanes):
             above = range(peak + 2, lanes.infinite + 1)
             peak += 1 + bisect_left(above, True, key=lambda exponent: not _reaches(value, exponent, lanes))
         sample += _sample(piece, lanes)
     typical = statistics.median(sample) if sample else 0.0
     return Count(peak - lanes.infinite // 2, peak < lanes.infinite, zero, checksum, typical)
+
+
+def _is_zero(value: int, lanes: _Lanes) -> bool:
+    """True when all floats are 0, of either sign."""
+    return not value & _mask(lanes, (1 << (lanes.width * 8 - 1)) - 1)
 
 
 def _reaches(value: int, exponent: int, lanes: _Lanes) -> bool:
@@ -168,8 +202,16 @@ def _problems(counts: Mapping[str, Count], shapes: Mapping[str, tuple[int, ...]]
     for name, one in counts.items():
         if not one.finite:
             yield Problem(name, "finite numbers", "NaN or infinity")
-        elif one.zero and len(shapes[name]) > 1 and not name.endswith(".biases"):
-            yield Problem(name, "trained weights", "zeros alone")
+        elif one.zero and _needs_weights(name, shapes[name]):
+            yield _zeros(name)
+
+
+def _needs_weights(name: str, shape: tuple[int, ...]) -> bool:
+    return len(shape) > 1 and not name.endswith(".biases")
+
+
+def _zeros(name: str) -> Problem:
+    return Problem(name, "trained weights", "zeros alone")
 
 
 def _suspects(counts: Mapping[str, Count], shapes: Mapping[str, tuple[int, ...]]) -> Iterator[Problem]:

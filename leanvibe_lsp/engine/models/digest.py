@@ -146,9 +146,9 @@ def _write_stamps(stamps: Path, content: dict[str, list[str]]) -> None:
     try:
         stamps.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=stamps.parent, prefix=stamps.name)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(content, file)
         try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(content, file)
             Path(name).replace(stamps)
         except OSError:
             with suppress(OSError):

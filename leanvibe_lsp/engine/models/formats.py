@@ -51,6 +51,8 @@ def find_weights(path: Path) -> tuple[Path, Format]:
         return _in_folder(path)
     if not path.exists():
         raise ModelNotFound(f"There is no file or folder {path}.", next_step=ACCEPTED)
+    if not path.is_file():  # opening a pipe may wait for ever
+        raise ModelFormatError(f"{path} is no file, but a pipe or a device.", next_step=ACCEPTED)
     head = _head(path)
     if head.startswith(gguf.MAGIC):
         gguf.read_gguf(path)

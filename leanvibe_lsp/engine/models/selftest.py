@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from leanvibe_lsp.config.limits import limit
@@ -43,17 +43,27 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The probes and what they add up to; `mean` is their mean probability."""
+    """The probes and what they add up to; `mean` is their mean probability.
+
+    `doubt` says what is wrong with the weights though the answers may be right; "" for nothing.
+    """
 
     state: State
     mean: float
     probes: tuple[Probe, ...]
+    doubt: str = ""
 
     @property
     def summary(self) -> str:
         """One line for a person."""
         passed = sum(probe.passed for probe in self.probes)
-        return f"{self.state}: {passed} of {len(self.probes)} known answers, mean probability {self.mean:.2f}"
+        doubt = f"; {self.doubt}" if self.doubt else ""
+        return f"{self.state}: {passed} of {len(self.probes)} known answers, mean probability {self.mean:.2f}{doubt}"
+
+    def doubted(self, doubt: str) -> Verdict:
+        """The same with a reason to doubt the weights: no model that has one is verified."""
+        state = State.DEGRADED if doubt and self.state is State.VERIFIED else self.state
+        return replace(self, state=state, doubt=doubt)
 
 
 KNOWN_ANSWERS: tuple[tuple[str, str], ...] = (

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.engine.models.tensor import Problem
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ FAMILIES = ("llama", "qwen2", "phi3")
 _FLOATS = frozenset({"F32", "F16", "BF16"})
 _WHOLE_OR_WIDE = frozenset({"I8", "I16", "I32", "I64", "F64"})
 _LONG_ROPE = ("rope_factors_long", "rope_factors_short")
+_LONGEST = (1 << 31) - 1  # llama.cpp counts tokens in 32 bits, one of them the sign
 _BLOCK = re.compile(r"(?:.+\.)?blk\.(\d+)\.", re.ASCII)
 
 
@@ -34,14 +36,14 @@ class _Sizes:
 
 
 def check_gguf(file: GgufFile) -> tuple[list[Problem], list[str]]:
-    """What is wrong with the tensors, and what was not checked. The number of blocks is checked for every family."""
+    """What is wrong with the tensors, and what was not checked. Blocks and window are checked for every family."""
     family = file.text("general.architecture")
     if (file.number("split.count") or 0) > 1:
         return [Problem("split.count", "one file", f"one of {file.number('split.count')} parts")], []
-    # First: what follows takes time and memory for each block, and llama.cpp ends the process over too many.
-    blocks, there = file.number(f"{family}.block_count") or 0, _blocks(file)
-    if blocks > there:
-        return [Problem(f"{family}.block_count", f"at most {there}, the blocks in the file", f"{blocks}")], []
+    # First: what follows takes time and memory for each block, and llama.cpp ends the process over these.
+    fatal = _fatal(file, family)
+    if fatal is not None:
+        return [fatal], []
     if family not in FAMILIES or file.number(f"{family}.expert_count"):
         return [], [f"tensor shapes: the architecture {family or 'none'!r} is not known here"]
     missing = [key for key in _REQUIRED if not file.number(f"{family}.{key}")]
@@ -51,6 +53,21 @@ def check_gguf(file: GgufFile) -> tuple[list[Problem], list[str]]:
     required, optional = expected_shapes(family, sizes)
     problems = compare({name: tensor.shape for name, tensor in file.tensors.items()}, required, optional)
     return problems + _mistyped(file), []
+
+
+def _fatal(file: GgufFile, family: str) -> Problem | None:
+    """A number that llama.cpp asserts on, or never comes back from."""
+    blocks, there = file.number(f"{family}.block_count"), _blocks(file)
+    if blocks is not None and not 0 < blocks <= there:
+        expected = f"at most {there}, the blocks in the file" if blocks > 0 else "at least 1"
+        return Problem(f"{family}.block_count", expected, str(blocks))
+    window = file.number(f"{family}.context_length")
+    if window is not None and not limit("model.window") <= window <= _LONGEST:
+        return Problem(f"{family}.context_length", f"{limit('model.window')} to {_LONGEST} tokens", str(window))
+    rotated = file.number(f"{family}.rope.dimension_count")
+    if rotated is not None and (rotated < 2 or rotated % 2):
+        return Problem(f"{family}.rope.dimension_count", "an even number, at least 2", str(rotated))
+    return None
 
 
 def _mistyped(file: GgufFile) -> list[Problem]:

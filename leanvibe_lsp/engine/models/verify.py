@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.cancel import CancelToken
 from leanvibe_lsp.engine.models import cache as store
-from leanvibe_lsp.engine.models.census import Census, take_census
+from leanvibe_lsp.engine.models.census import Census, take_census, zero_matrices
 from leanvibe_lsp.engine.models.digest import expected_digest, recorded_digests, sha256_of
 from leanvibe_lsp.engine.models.formats import Format
 from leanvibe_lsp.engine.models.gguf import read_gguf
@@ -20,7 +21,7 @@ from leanvibe_lsp.engine.models.kin import likeness
 from leanvibe_lsp.engine.models.safetensors_header import read_folder, read_header
 from leanvibe_lsp.engine.models.shapes_gguf import check_gguf
 from leanvibe_lsp.engine.models.shapes_safetensors import check_safetensors
-from leanvibe_lsp.engine.models.tensor import Problem
+from leanvibe_lsp.engine.models.tensor import Problem, TensorInfo
 from leanvibe_lsp.errors import ModelFormatError
 
 if TYPE_CHECKING:
@@ -130,12 +131,33 @@ def census_of(located: Located, cancel: CancelToken) -> Census:
     Raises Cancelled.
     """
     try:
-        if located.format is Format.GGUF:
-            return take_census([(located.path, read_gguf(located.path).tensors)], cancel)
-        shards = sorted(located.path.glob("model*.safetensors"))
-        return take_census([(shard, read_header(shard)) for shard in shards], cancel)
+        return take_census(_weights(located), cancel)
     except (OSError, ModelFormatError):
         return Census()
+
+
+def doubt_about(located: Located, cancel: CancelToken) -> str:
+    """Why weights that give the known answers are not what they should be; "" when nothing speaks against them.
+
+    Looks at what can be seen in a moment, and at nothing where the file's digest was checked. Raises Cancelled.
+    """
+    if located.digest is not None:
+        return ""
+    try:
+        zeros = zero_matrices(_weights(located), cancel)
+        like = likeness(located.path, read_gguf(located.path), cancel) if located.format is Format.GGUF else None
+    except (OSError, ModelFormatError):  # cut or changed since it was loaded: whoever loads it again says so
+        return ""
+    if like is not None and len(like.other) <= limit("census.patched"):
+        zeros += like.suspects
+    return str(zeros[0]) if zeros else ""
+
+
+def _weights(located: Located) -> list[tuple[Path, Mapping[str, TensorInfo]]]:
+    """The files with weights, and their tensors. Raises OSError, ModelFormatError."""
+    if located.format is Format.GGUF:
+        return [(located.path, read_gguf(located.path).tensors)]
+    return [(shard, read_header(shard)) for shard in sorted(located.path.glob("model*.safetensors"))]
 
 
 def likely_fault(located: Located | None) -> str:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.config.settings import RemoteSettings
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
+from leanvibe_lsp.core.globs import paths_of
 from leanvibe_lsp.engine.base import (
     NO_PAUSE,
     Finished,
@@ -30,8 +31,9 @@ from leanvibe_lsp.engine.base import (
 )
 from leanvibe_lsp.engine.models.selftest import Verdict
 from leanvibe_lsp.engine.prompts import prompt_length
-from leanvibe_lsp.engine.remote import chat, policy
+from leanvibe_lsp.engine.remote import chat
 from leanvibe_lsp.engine.remote.key import find_key, origin_of
+from leanvibe_lsp.engine.remote.policy import refusal
 from leanvibe_lsp.engine.remote.proof import prove
 from leanvibe_lsp.engine.remote.receipts import Receipts, Use
 from leanvibe_lsp.engine.remote.server import Refused, Server, Stop
@@ -95,8 +97,8 @@ class RemoteEngine:
         data = said.get("data") if isinstance(said, dict) else None
         if not isinstance(data, list):
             raise RemoteError(
-                f"{server.name} does not list its models as OpenAI's protocol has it.",
-                next_step="Look at the address: it mostly ends in /v1.",
+                f"{self._settings.url}/models does not list models as OpenAI's protocol has it.",
+                next_step=server.advice,
             )
         cards = [card for card in data if isinstance(card, dict) and isinstance(card.get("id"), str)]
         if wanted is not None:
@@ -202,11 +204,11 @@ class RemoteEngine:
 def check_sources(sources: Iterable[Source], settings: RemoteSettings) -> None:
     """Raise Withheld when a file may not leave, by the name it was given or by the one it really has."""
     for uri in dict.fromkeys(source.uri for source in sources):
-        paths = policy.paths_of(uri)
-        name, rule = paths[0], policy.refusal(paths[:1], settings.allow, settings.deny)
-        rule = rule or policy.refusal(paths[1:], ("**",), settings.deny)
+        paths = paths_of(uri)
+        name, rule = paths[0], refusal(paths[:1], settings.allow, settings.deny)
+        rule = rule or refusal(paths[1:], ("**",), settings.deny)
         real = _real(uri, name)
-        if rule is None and (rule := policy.refusal(real, settings.allow, settings.deny)) is not None:
+        if rule is None and (rule := refusal(real, settings.allow, settings.deny)) is not None:
             name = f"{name} (really {real[0]})"
         if rule is not None:
             raise Withheld(

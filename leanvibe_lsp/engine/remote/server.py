@@ -87,6 +87,13 @@ class Server:
         """scheme://host:port"""
         return self._wire.server
 
+    @property
+    def advice(self) -> str:
+        """What a person can do about a server that does not keep to the protocol."""
+        if self._wire.url.endswith("/v1"):
+            return "Look at the server's log."
+        return "Look at the address: it mostly ends in /v1."
+
     def clean(self, text: str) -> str:
         """`text` of the server for a person: one short line without control characters and without the key."""
         line = re.sub(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+", " ", text).strip()
@@ -125,10 +132,9 @@ class Server:
             try:
                 return json.loads(body)
             except (ValueError, RecursionError) as error:
-                raise RemoteError(
-                    f"{self.name}{call.path} gave no JSON: {self.clean(body.decode(errors='replace'))!r}.",
-                    next_step="Look at the address: it mostly ends in /v1.",
-                ) from error
+                said = self.clean(body.decode(errors="replace"))
+                gave = f"no JSON: {said!r}" if said else "an empty reply instead of JSON"
+                raise RemoteError(f"{self._wire.url}{call.path} gave {gave}.", next_step=self.advice) from error
 
     @contextmanager
     def _taken(self, call: Call, stop: Stop, use: Use) -> Iterator[Exchange]:

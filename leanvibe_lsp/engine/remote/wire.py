@@ -61,6 +61,7 @@ class Wire:
     def __init__(self, url: str, key: Key) -> None:
         import httpx
 
+        self.url = url
         self.server = origin_of(url)
         self._key = key
         for name in _LIBRARY_LOGS:

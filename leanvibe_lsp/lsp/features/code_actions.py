@@ -1,54 +1,142 @@
-"""Code actions: "Explain with LeanVibe", which runs the command of `commands.py` on the selection."""
+"""`textDocument/codeAction` lists what can be done with a range, without a model; `codeAction/resolve` does it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from collections.abc import Awaitable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
+import attrs
 from lsprotocol import types
+
+from leanvibe_lsp.assist.changes.values import ChangeRequest, Complaint
+from leanvibe_lsp.assist.offering import Offer
+from leanvibe_lsp.config.limits import limit
+from leanvibe_lsp.config.settings import EditorSettings
+from leanvibe_lsp.core.text import Span
+from leanvibe_lsp.documents.snapshot import Snapshot
+from leanvibe_lsp.errors import LeanVibeError, UsageError
+from leanvibe_lsp.lsp import changes, suppressing
+from leanvibe_lsp.lsp.actions import PLACE_KINDS, QUICK_FIX, SUPPRESS, Listing, kind_of, listed, wanted
+from leanvibe_lsp.lsp.asking import WireModel
+from leanvibe_lsp.lsp.changes import ChangeParam, complaint_of
+from leanvibe_lsp.lsp.convert import to_span
+from leanvibe_lsp.lsp.faults import RpcFault
+from leanvibe_lsp.lsp.suppressing import SuppressParam
+from leanvibe_lsp.tiers.finding import Finding
 
 if TYPE_CHECKING:
     from leanvibe_lsp.lsp.server import LeanVibeServer
 
-KIND = "leanvibe.explain"
-TITLE = "Explain with LeanVibe"
-COMMAND = "leanvibe.explain"
+
+class Unresolved(WireModel):
+    """The `data` of an action that is listed without its edit: the command that would do the same."""
+
+    command: Literal["leanvibe.change", "leanvibe.suppress"]
+    argument: dict[str, Any]
 
 
 def register(ls: LeanVibeServer) -> None:
-    """Serve `textDocument/codeAction`."""
+    """Serve `textDocument/codeAction` and `codeAction/resolve`."""
     ls.feature(types.TEXT_DOCUMENT_CODE_ACTION)(on_code_action)
-    ls.on_session(lambda params: _announce(ls))
+    ls.feature(types.CODE_ACTION_RESOLVE)(on_resolve)
 
 
-def on_code_action(ls: LeanVibeServer, params: types.CodeActionParams) -> list[types.CodeAction] | list[types.Command]:
-    """What can be done with the range; nothing when the client wants other kinds only."""
-    if not _wanted(params.context.only):
-        return []
-    where = {"start": _position(params.range.start), "end": _position(params.range.end)}
-    command = types.Command(title=TITLE, command=COMMAND, arguments=[{"uri": params.text_document.uri, "range": where}])
-    if not _knows_literals(ls):
-        return [command]
-    return [types.CodeAction(title=TITLE, kind=KIND, command=command)]
+def on_code_action(
+    ls: LeanVibeServer, params: types.CodeActionParams
+) -> Awaitable[list[types.CodeAction | types.Command]] | list[types.CodeAction | types.Command]:
+    """What can be done with the range; nothing for a document that is not open."""
+    snapshot = ls.documents.get(params.text_document.uri)
+    return [] if snapshot is None else _list(ls, params, snapshot)
 
 
-def _announce(ls: LeanVibeServer) -> None:
-    """Kinds may be announced only to clients that know code action literals."""
-    if _knows_literals(ls):
-        options = types.CodeActionOptions(code_action_kinds=[KIND])
-        ls.protocol.fm.feature_options[types.TEXT_DOCUMENT_CODE_ACTION] = options
+def on_resolve(ls: LeanVibeServer, action: types.CodeAction) -> Awaitable[types.CodeAction] | types.CodeAction:
+    """The action with its edit. Raises UsageError, RpcFault (ContentModified) when the document is another by now."""
+    if action.data is None:
+        return action
+    data = Unresolved.model_validate(action.data)
+    if data.command == SUPPRESS:
+        param = SuppressParam.model_validate(data.argument)
+        return _suppress(ls, action, param, suppressing.at_entry(ls, param))
+    request = changes.at_entry(ls, ChangeParam.model_validate(data.argument), None)
+    return _change(ls, action, request)
 
 
-def _knows_literals(ls: LeanVibeServer) -> bool:
-    return ls.client.capability("text_document.code_action.code_action_literal_support") is not None
+async def _list(
+    ls: LeanVibeServer, params: types.CodeActionParams, snapshot: Snapshot
+) -> list[types.CodeAction | types.Command]:
+    context = params.context
+    span = to_span(params.range, snapshot.lines, ls.encoding)
+    diagnostics = {}
+    if wanted(QUICK_FIX, context.only):
+        diagnostics = {
+            complaint_of(ls, one, snapshot): one for one in context.diagnostics[: limit("actions.complaints")]
+        }
+    by_itself = context.trigger_kind == types.CodeActionTriggerKind.Automatic
+    about_place = not by_itself and any(wanted(kind, context.only) for kind in PLACE_KINDS)
+    settings, no_model = ls.settings_for(snapshot.uri).editor, _no_model(ls)
+    listing = Listing(snapshot, ls.client, ls.encoding, diagnostics)
+
+    def offers() -> tuple[Offer, ...]:
+        return _offers(snapshot, span if about_place else None, tuple(diagnostics), settings, no_model)
+
+    found = await ls.beside(offers)
+    if unproven := [offer.finding for offer in found if offer.finding is not None and not offer.proven]:
+        ls.keep(_prove(ls, unproven, snapshot))
+    taken = [listed(offer, listing) for offer in found if wanted(kind_of(offer), context.only)]
+    return [action for action in taken if action is not None]
 
 
-def _wanted(only: object) -> bool:
-    """Kinds are a tree: asking for `leanvibe` asks for `leanvibe.explain`, and the empty kind for everything."""
-    if not isinstance(only, list | tuple):
-        return True
-    kinds = [str(getattr(kind, "value", kind)) for kind in only]
-    return any(not kind or kind == KIND or KIND.startswith(f"{kind}.") for kind in kinds)
+def _offers(
+    snapshot: Snapshot, place: Span | None, complaints: Sequence[Complaint], settings: EditorSettings, no_model: str
+) -> tuple[Offer, ...]:
+    """Everything there is to offer, whatever the client can show of it. The rules are asked about their own alone."""
+    from leanvibe_lsp.assist.analyze import analyze
+    from leanvibe_lsp.assist.offers import for_complaints, for_place
+    from leanvibe_lsp.documents.secrets import withheld
+
+    secret = withheld(snapshot, settings.secrets)
+    reason = f"No model is shown this file: {secret}." if secret is not None else no_model
+    findings = analyze(snapshot, settings) if any(complaint.rule for complaint in complaints) else ()
+    found = for_complaints(snapshot, complaints, findings, reason=reason)
+    return (*found, *(for_place(snapshot, place, reason=reason) if place is not None else ()))
 
 
-def _position(position: types.Position) -> dict[str, int]:
-    return {"line": position.line, "character": position.character}
+async def _prove(ls: LeanVibeServer, findings: Sequence[Finding], snapshot: Snapshot) -> None:
+    """Look at fixes some time behind the list that offers them: the next list of the same text knows what is preferred.
+
+    Not while a person types, who would wait for it.
+    """
+    from leanvibe_lsp.assist.changes.mending import prove
+
+    await asyncio.sleep(limit("actions.quiet_milliseconds") / 1000)
+    for finding in findings:
+        if ls.documents.get(snapshot.uri) is snapshot:
+            await ls.beside(partial(prove, finding, snapshot))
+
+
+def _no_model(ls: LeanVibeServer) -> str:
+    """Why no model will answer, as far as that is known without asking one."""
+    try:
+        return ls.services.obstacle
+    except LeanVibeError as error:
+        return str(error)
+
+
+async def _change(ls: LeanVibeServer, action: types.CodeAction, request: ChangeRequest) -> types.CodeAction:
+    made = await changes.change(ls, request, None, None)
+    if not made.files:
+        changes.tell_draft(ls, made.refusal, made.draft)
+        raise changes.refused(made)
+    try:
+        return attrs.evolve(action, edit=changes.edit_of(ls, made))
+    except (UsageError, RpcFault) as error:
+        changes.tell_draft(ls, str(error), made.draft)
+        raise
+
+
+async def _suppress(
+    ls: LeanVibeServer, action: types.CodeAction, param: SuppressParam, snapshot: Snapshot
+) -> types.CodeAction:
+    return attrs.evolve(action, edit=await suppressing.suppress(ls, param, snapshot))

@@ -23,14 +23,17 @@ def on_open(ls: LeanVibeServer, params: types.DidOpenTextDocumentParams) -> None
     """Take the document over from the client."""
     document = params.text_document
     ls.documents.open(document.uri, document.language_id, document.version, document.text)
+    ls.document_changed(document.uri)
 
 
 def on_change(ls: LeanVibeServer, params: types.DidChangeTextDocumentParams) -> None:
     """Apply the edits. Raises UsageError for a document that is not open."""
     document = params.text_document
     ls.documents.change(document.uri, document.version, to_changes(params), ls.encoding)
+    ls.document_changed(document.uri)
 
 
 def on_close(ls: LeanVibeServer, params: types.DidCloseTextDocumentParams) -> None:
     """Forget the document."""
     ls.documents.close(params.text_document.uri)
+    ls.document_changed(params.text_document.uri)

@@ -13,3 +13,7 @@ static char **copy(const char *from, char **to)
 {
     return to;
 }
+
+int every(int a, const char *b, int c[], int (*callback)(int inner), struct point *d, ...) { return 0; }
+int unnamed(int, char *);
+int nothing(void) { return 0; }

@@ -19,3 +19,5 @@ int& shapes::Shape::count(int by) { static int n; return n; }
 struct Plain { int x; };
 enum class Kind { A };
 using Number = int;
+
+int every(int a, const T& b, T&& c, int d = 1, std::function<void(int)> f = nullptr) { return 0; }

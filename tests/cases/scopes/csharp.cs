@@ -16,3 +16,8 @@ namespace A.B
     enum E { A }
     record R(int A);
 }
+
+class Every(int first)
+{
+    void All(int a, ref string b, out int c, int d = 1, params object[] rest) { }
+}

@@ -22,3 +22,7 @@ func (q *Queue[T]) Push(item T) (int, error) {
 }
 
 func New[T any]() *Queue[T] { return &Queue[T]{} }
+
+func every(a, b int, c string, _ bool, rest ...string) (n int, err error) { return 0, nil }
+
+func unnamed(int, string) {}

@@ -16,3 +16,7 @@ public class Box<T> extends Base {
     enum Kind { A }
     record Pair(int a, int b) {}
 }
+
+class Every {
+    void every(final int a, List<String> b, int[] c, String... rest) {}
+}

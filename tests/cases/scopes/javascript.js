@@ -20,3 +20,6 @@ export class Queue extends Base {
   handler = () => 1;
 }
 module.exports.late = function (a) { return a; };
+
+function every(a, b = 1, { c, d }, [e], ...rest) {}
+const single = x => x;

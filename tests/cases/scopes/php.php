@@ -17,3 +17,6 @@ interface Visitor { function visit($x); }
 trait Loud {}
 enum Kind { case A; }
 function helper($x) { return $x; }
+
+function every(int $a, ?string &$b = null, ...$rest) {}
+class Promoted { public function __construct(private int $x, protected readonly string $y = "") {} }

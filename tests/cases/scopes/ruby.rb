@@ -16,3 +16,7 @@ module Things
     def empty?; end
   end
 end
+
+def every(a, b = 1, *rest, c:, d: 2, **more, &block)
+  a
+end

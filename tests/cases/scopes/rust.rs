@@ -16,3 +16,5 @@ enum Kind { A }
 mod inner { pub fn helper() {} }
 macro_rules! twice { ($x:expr) => { $x * 2 } }
 type Alias = Point<i32>;
+
+fn every(mut a: i32, (b, c): (i32, i32), &d: &i32, _: u8) {}

@@ -17,3 +17,5 @@ export const load = async (
   url: string,
 ): Promise<void> => {};
 declare function external(x: number): void;
+
+function every(this: Shape, a: number, b?: string, { c }: { c: number } = { c: 1 }, ...rest: string[]): void {}

@@ -55,9 +55,10 @@ def test_explain_command(mock_server: ServerProcess) -> None:
     server = mock_server
     server.open(URI, TEXT)
     span = {"start": {"line": 1, "character": 4}, "end": {"line": 3, "character": 20}}
-    (action,) = server.call(
+    action, *_ = server.call(
         "textDocument/codeAction", {"textDocument": {"uri": URI}, "range": span, "context": {"diagnostics": []}}
     )["result"]
+    assert action["title"] == "Explain with LeanVibe"
     reply = server.call("workspace/executeCommand", {"command": action["command"], "arguments": action["arguments"]})
     assert set(reply["result"]) >= {"answer", "tier", "confidence", "citations", "usage", "timing", "finishReason"}
     shut_down(server)

@@ -301,7 +301,8 @@ end
 
 --- What is there before the plugin is used, and whether its files and its help are sound.
 function M.start_up(driver)
-  local facts = { command = vim.fn.exists(":LeanVibeAsk") == 2, loaded = {}, broken = {}, compiled = 0 }
+  local commands = vim.fn.exists(":LeanVibe") == 2 and vim.fn.exists(":LeanVibeAsk") == 2
+  local facts = { command = commands, loaded = {}, broken = {}, compiled = 0 }
   for name in pairs(package.loaded) do
     if vim.startswith(name, "leanvibe") then
       table.insert(facts.loaded, name)
@@ -322,9 +323,284 @@ function M.start_up(driver)
   vim.opt.rtp:append(copy)
   vim.cmd.helptags(vim.fs.joinpath(copy, "doc"))
   facts.tags = #vim.fn.readfile(vim.fs.joinpath(copy, "doc", "tags"))
-  vim.cmd.help(":LeanVibeAsk")
+  vim.cmd.help(":LeanVibe")
   facts.help = vim.api.nvim_get_current_line()
   return facts
+end
+
+--- Wait for an event of ours and return its data.
+local function on_event(driver, pattern)
+  local seen = {}
+  vim.api.nvim_create_autocmd("User", {
+    pattern = pattern,
+    callback = function(event)
+      table.insert(seen, event.data)
+    end,
+  })
+  return function()
+    return driver.wait(pattern, function()
+      return seen[1]
+    end)
+  end
+end
+
+local function lines()
+  return vim.api.nvim_buf_get_lines(0, 0, -1, false)
+end
+
+--- Everything that is told from now on.
+local function told()
+  local messages = {}
+  vim.notify = function(message)
+    table.insert(messages, message)
+  end
+  return messages
+end
+
+local function wait_for_diagnostics(driver, count)
+  return driver.wait(count .. " diagnostics", function()
+    local found = vim.diagnostic.get(0)
+    return #found >= count and found
+  end)
+end
+
+function M.diagnostics(driver)
+  driver.attach()
+  local found = driver.wait("the diagnostics", function()
+    local all = vim.diagnostic.get(0, { severity = driver.input.severity })
+    return #all > 0 and all
+  end)
+  return {
+    found = vim.tbl_map(function(one)
+      return { code = one.code, source = one.source, lnum = one.lnum, severity = one.severity }
+    end, found),
+  }
+end
+
+--- Take each action of `input.titles` on its line as `gra` does, and note the edit that Neovim was given.
+function M.act(driver)
+  driver.attach()
+  local edits, apply = {}, vim.lsp.util.apply_workspace_edit
+  vim.lsp.util.apply_workspace_edit = function(edit, encoding)
+    table.insert(edits, edit)
+    return apply(edit, encoding)
+  end
+  local versions = {}
+  for index, title in ipairs(driver.input.titles) do
+    wait_for_diagnostics(driver, driver.input.count + 1 - index)
+    vim.fn.cursor(driver.input.lines[index], 1)
+    table.insert(versions, vim.lsp.util.buf_versions[vim.api.nvim_get_current_buf()])
+    vim.lsp.buf.code_action({
+      apply = true,
+      filter = function(action)
+        return action.title == title
+      end,
+    })
+    driver.wait("an edit", function()
+      return edits[index]
+    end)
+    driver.wait("one diagnostic less", function()
+      return #vim.diagnostic.get(0) == driver.input.count - index
+    end)
+  end
+  return { lines = lines(), edits = edits, versions = versions }
+end
+
+--- `:LeanVibe fix`, `:LeanVibe change` ...: run a command, and wait for what came of it.
+function M.change(driver)
+  local client = driver.attach()
+  wait_for_diagnostics(driver, driver.input.count)
+  local messages, sent, ended = told(), driver.record(client), on_event(driver, "LeanVibeChange")
+  vim.ui.input = function(options, on_confirm)
+    table.insert(messages, "prompt: " .. options.prompt)
+    on_confirm(driver.input.words)
+  end
+  vim.cmd(driver.input.command)
+  local change = ended()
+  local facts = { change = change, lines = lines(), messages = messages, floats = driver.float() ~= nil }
+  facts.argument = vim.iter(sent):find(function(request)
+    return request.method == "workspace/executeCommand"
+  end).params.arguments[1]
+  vim.cmd("LeanVibe draft")
+  facts.draft = driver.seen()
+  return facts
+end
+
+--- An edit for a version that is gone, as it comes from the server.
+function M.old_edit(driver)
+  local client = driver.attach()
+  local bufnr = vim.api.nvim_get_current_buf()
+  local function apply(version)
+    local place = { line = 0, character = 0 }
+    local edit = { newText = "# new\n", range = { start = place, ["end"] = place } }
+    local document = { uri = vim.uri_from_bufnr(bufnr), version = version }
+    local params = { edit = { documentChanges = { { textDocument = document, edits = { edit } } } } }
+    return client.handlers["workspace/applyEdit"](nil, params, { client_id = client.id })
+  end
+  local version = vim.lsp.util.buf_versions[bufnr]
+  vim.api.nvim_buf_set_lines(bufnr, 0, 0, false, { "# typed" })
+  local refused = apply(version)
+  local first = lines()[1]
+  local applied = apply(vim.lsp.util.buf_versions[bufnr])
+  return { refused = refused, first = first, applied = applied, now = lines()[1] }
+end
+
+function M.doctor(driver)
+  driver.attach()
+  vim.cmd("LeanVibe doctor")
+  local seen = settled(driver, "asking")
+  driver.press("q")
+  return { seen = seen, closed = driver.float() == nil }
+end
+
+function M.complete(driver)
+  local messages = told()
+  vim.cmd("LeanVibe nonsense")
+  return {
+    all = vim.fn.getcompletion("LeanVibe ", "cmdline"),
+    d = vim.fn.getcompletion("4,6LeanVibe d", "cmdline"),
+    second = vim.fn.getcompletion("LeanVibe change f", "cmdline"),
+    messages = messages,
+  }
+end
+
+--- The status line before, while and after a question that `:LeanVibe cancel` ends, and what is left then.
+function M.statusline(driver)
+  local leanvibe = require("leanvibe")
+  local none = leanvibe.statusline()
+  local client = driver.attach()
+  local code = vim.api.nvim_get_current_buf()
+  vim.o.laststatus = 2
+  vim.o.statusline = "%{v:lua.require'leanvibe'.statusline()}"
+  local function line()
+    return vim.api.nvim_eval_statusline(vim.o.statusline, { winid = vim.fn.bufwinid(code) }).str
+  end
+  local first = driver.wait("the model's name", function()
+    local text = line()
+    return not vim.startswith(text, "LeanVibe") and text
+  end)
+  local outcomes = driver.outcomes()
+  vim.cmd("LeanVibe ask Say yes.")
+  driver.wait("the first answer", function()
+    return outcomes[1]
+  end)
+  local rested = driver.wait("the state after it", function()
+    local text = line()
+    return vim.endswith(text, "ready") and text
+  end)
+  driver.press("q")
+  vim.cmd(driver.input.command)
+  local stages = {}
+  driver.wait("some tokens", function()
+    table.insert(stages, line())
+    return stages[#stages]:find("%d tokens")
+  end)
+  vim.cmd.wincmd("p")
+  vim.cmd("LeanVibe cancel")
+  local final = settled(driver)
+  driver.wait("the state after it, and every reply", function()
+    return line() == rested and vim.tbl_isempty(client.requests)
+  end)
+  return {
+    none = none,
+    first = first,
+    rested = rested,
+    stages = stages,
+    final = final,
+    outcomes = outcomes,
+  }
+end
+
+--- A server in Lua that sends pieces as fast as it can; how often the window's text changes.
+function M.pace(driver)
+  local pieces = 0
+  driver.input.setup.cmd = function(dispatchers)
+    local timer = assert(uv.new_timer())
+    local function request(method, params, callback)
+      if method == "initialize" then
+        callback(nil, { capabilities = { positionEncoding = "utf-8" } })
+      elseif method == "leanvibe/ask" then
+        timer:start(
+          1,
+          1,
+          vim.schedule_wrap(function()
+            pieces = pieces + 1
+            dispatchers.notification("$/progress", { token = params.partialResultToken, value = "piece " })
+            local report = { kind = "report", message = pieces .. " tokens" }
+            dispatchers.notification("$/progress", { token = params.workDoneToken, value = report })
+          end)
+        )
+      else
+        callback(nil, vim.empty_dict())
+      end
+      return true, 1
+    end
+    local function nothing()
+      return true
+    end
+    local function stop()
+      timer:stop()
+    end
+    return { request = request, notify = nothing, is_closing = nothing, terminate = stop }
+  end
+  driver.attach()
+  vim.o.statusline = "%{v:lua.require'leanvibe'.statusline()}"
+  local updates, redraws, redraw = 0, 0, vim.cmd.redrawstatus
+  vim.cmd.redrawstatus = function(...)
+    redraws = redraws + 1
+    redraw(...)
+  end
+  vim.cmd("LeanVibe ask now")
+  vim.api.nvim_buf_attach(0, false, {
+    on_lines = function()
+      updates = updates + 1
+    end,
+  })
+  local begin = uv.hrtime()
+  vim.wait(2000)
+  local seconds = (uv.hrtime() - begin) / 1e9
+  driver.press("q")
+  return { pieces = pieces, updates = updates, redraws = redraws, seconds = seconds }
+end
+
+--- Neovim 0.12's inline completion, as far as its call goes.
+function M.inline_completion(driver)
+  local calls = {}
+  if driver.input.fake then
+    vim.lsp.inline_completion = {
+      enable = function(...)
+        table.insert(calls, { ... })
+      end,
+    }
+  end
+  local client = driver.attach()
+  vim.cmd("checkhealth leanvibe")
+  return { calls = calls, client = client.id, report = table.concat(lines(), "\n") }
+end
+
+--- Ruff's server beside ours, on one buffer.
+function M.two_servers(driver)
+  vim.lsp.config("ruff", { cmd = driver.input.ruff, filetypes = { "python" } })
+  vim.lsp.enable("ruff")
+  local client = driver.attach()
+  local found = wait_for_diagnostics(driver, driver.input.count)
+  local sources = vim.tbl_map(function(one)
+    return one.source .. " " .. tostring(one.code)
+  end, found)
+  table.sort(sources)
+  local offered
+  vim.ui.select = function(items, options)
+    offered = vim.tbl_map(options.format_item, items)
+  end
+  vim.fn.cursor(1, 1)
+  vim.lsp.buf.code_action()
+  driver.wait("the actions", function()
+    return offered
+  end)
+  local sent, ended = driver.record(client), on_event(driver, "LeanVibeChange")
+  vim.cmd("1LeanVibe fix")
+  ended()
+  return { sources = sources, offered = offered, sent = sent, lines = lines() }
 end
 
 return M

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import math
+import pkgutil
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import leanvibe_lsp
 from leanvibe_lsp.assist import ask as module
 from leanvibe_lsp.assist.answer import Answer, AskEvent, AskRequest, Place, Restart, Stage, TextDelta, Turn
 from leanvibe_lsp.assist.answer_cache import AnswerCache
@@ -20,6 +23,7 @@ from leanvibe_lsp.assist.answer_json import answer_json
 from leanvibe_lsp.assist.ask import ask
 from leanvibe_lsp.assist.fitting import build_prompt
 from leanvibe_lsp.config.limits import LIMITS
+from leanvibe_lsp.config.settings import RemoteSettings
 from leanvibe_lsp.core.cancel import CancelToken
 from leanvibe_lsp.core.text import LineIndex, Span
 from leanvibe_lsp.documents.snapshot import Snapshot
@@ -27,6 +31,8 @@ from leanvibe_lsp.engine.base import Chunk, Engine, Loaded, Source
 from leanvibe_lsp.engine.chain import Choose, EngineChain, Skipped
 from leanvibe_lsp.engine.host import EngineHost
 from leanvibe_lsp.engine.mock import NOTICE, TEMPLATE, CharacterTokenizer, MockEngine
+from leanvibe_lsp.engine.remote import RemoteEngine
+from leanvibe_lsp.engine.remote.receipts import Receipts
 from leanvibe_lsp.engine.scheduler import Scheduler
 from leanvibe_lsp.engine.select import Selection
 from leanvibe_lsp.engine.structured import Structure
@@ -39,10 +45,12 @@ from leanvibe_lsp.errors import (
     EngineError,
     Incomplete,
     LeanVibeError,
+    RemoteError,
     UsageError,
     Withheld,
 )
 from tests.support.engines import WAIT, EndlessEngine, KnowingEngine, located
+from tests.support.fault_server import document, serve
 
 _CODE = "import os\n\n\ndef first(a):\n    return a\n\n\ndef second(b):\n    return os.path.join(b, b)\n"
 
@@ -639,6 +647,55 @@ async def test_what_may_not_leave_is_asked_of_the_engine_here_although_it_failed
     assert [name for name, _ in room.built] == ["one", "server", "one"]
 
 
+def _every_error() -> list[type[LeanVibeError]]:
+    """All classes of errors that the package defines, wherever."""
+    for found in pkgutil.walk_packages(leanvibe_lsp.__path__, "leanvibe_lsp."):
+        if not found.name.endswith("__main__") and ".local." not in found.name:  # MLX may not be here
+            importlib.import_module(found.name)
+    kinds = [LeanVibeError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    return [kind for kind in kinds if kind.__module__.startswith("leanvibe_lsp.")]
+
+
+def test_every_error_can_say_what_went_before() -> None:
+    """With a constructor of its own too: the same class and fields; first the errors, then each next step once."""
+    before = {"a on mlx": EngineError("A broke.", next_step="Ask."), "b on mlx": EngineError("B.", next_step="Look.")}
+    kinds = _every_error()
+    assert {kind.__name__ for kind in kinds} >= {"Refused", "ConnectFailed", "TemplateRefused", "Withheld", "Busy"}
+    for kind in kinds:
+        error = kind.__new__(kind)
+        LeanVibeError.__init__(error, "It broke.", next_step="Look.")
+        error.status = 500  # type: ignore[attr-defined]
+        told = module._with_history(error, before)
+        assert (type(told), vars(told)) == (
+            kind,
+            {
+                "message": "It broke. Before that, a on mlx: A broke. Before that, b on mlx: B.",
+                "next_step": "Look. Ask.",
+                "status": 500,
+            },
+        )
+        assert str(error) == "It broke. Look."
+
+
+@pytest.mark.parametrize("status", [401, 429, 500])
+async def test_what_a_server_refuses_has_its_name(
+    chained: MakeChained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """A real engine for a real server that says no, behind one here that failed: one error, which names both."""
+    monkeypatch.setitem(LIMITS, "remote.retry_milliseconds", replace(LIMITS["remote.retry_milliseconds"], default=1))
+    receipts = Receipts(tmp_path / "receipts.jsonl")
+    with serve() as found:
+        found.on("/v1/chat/completions", document({"error": {"message": "boom"}}, status))
+        remote = RemoteSettings(url=found.url)
+        room = chained(one=Failing, two=lambda: RemoteEngine(remote, receipts=receipts, environment={}))
+        with pytest.raises(RemoteError) as caught:
+            await room.ask()
+    assert caught.value.message.endswith(f" answered {status}: boom. Before that, one on llama.cpp: it broke.")
+    assert caught.value.exit_code == 4
+
+
 async def test_an_error_that_others_see_too_stays_as_it_is(chained: MakeChained) -> None:
     """The history is the asker's; the engine's own status has the engine's own error."""
     room = chained(one=Failing, two=lambda: Failing(error=EngineError("two broke.")))
@@ -656,7 +713,7 @@ async def test_a_model_that_no_prompt_can_be_written_for_is_freed(chained: MakeC
     assert answer.model == "two"
     assert "no such role" in answer.fallbacks[0].reason
     assert room.held == ["two"]
-    assert "no such role" in room.chain.first()[1][0].reason
+    assert "no such role" in str(room.chain.first()[1][0].error)
 
 
 async def test_those_who_wait_for_a_dead_engine_do_not_load_it_again(chained: MakeChained) -> None:

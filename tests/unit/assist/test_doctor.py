@@ -57,7 +57,7 @@ def seen(status: HostStatus, failure: LeanVibeError | None = None, **changes: An
 
 NONE = ModelNotFound("None.", next_step="Pull.")
 SLOW = {"blas": "netlib's reference BLAS", "advice": "Install OpenBLAS."}
-FELL = (Step("a on mlx", False, "it failed, and is tried again in 9 s: dead"), Step("b on mlx", True, "it answers"))
+FELL = (("a on mlx", EngineError("It is dead.", next_step="Bury it.")),)
 CASES = {
     "healthy": (seen(status()), "healthy", 0),
     "weak model": (seen(status(State.DEGRADED)), "degraded", 1),
@@ -65,7 +65,12 @@ CASES = {
     "unused gpu": (seen(status(), machine=NVIDIA), "degraded", 1),
     "busy": (seen(status(), Busy("Full.", next_step="Wait."), queue_depth=3), "degraded", 1),
     "slow blas": (seen(status(), runtime=SLOW), "degraded", 1),
-    "fallback": (seen(status(), fallbacks=FELL), "degraded", 1),
+    "fallback": (seen(status(), failed=FELL), "degraded", 1),
+    "nobody": (
+        seen(status(), BROKEN, failed=(("b", BROKEN),), fallbacks=(Step("b", False, "it failed"),)),
+        "broken",
+        2,
+    ),
     "loading": (seen(HostStatus("loading"), pulse=Pulse("loading", 2_000.0)), "degraded", 1),
     "stalled": (seen(status(), pulse=Pulse("stalled", 250.0)), "broken", 2),
     "stalled load": (seen(HostStatus("loading"), pulse=Pulse("stalled", 700_000.0)), "broken", 2),
@@ -178,6 +183,27 @@ async def test_doctor_goes_down_the_chain() -> None:
     assert (report.status, report.backend, report.inference_ready) == ("degraded", "llama.cpp", True)
     assert [step.chosen for step in report.fallbacks] == [False, True]
     assert "it is dead" in report.problems[0].what
+    assert chain.close(WAIT)
+
+
+async def test_when_all_are_dead_each_is_named_with_its_own_next_step() -> None:
+    """The report has every engine's failure once, and nobody is said to answer; also the next look without a load."""
+
+    def build(selection: Selection) -> Engine:
+        def load(_: CancelToken) -> None:
+            raise EngineError(f"{selection.backend} is dead.", next_step=f"Bury {selection.backend}.")
+
+        return KnowingEngine(on_load=load)
+
+    chain = _chain(build, lambda _: Selection("mlx", located(), ()), lambda _: SELECTION)
+    with ThreadPoolExecutor(1) as workers:
+        for load in (True, False):
+            report = await examine(Settings(engine="mock"), chain, workers=workers, load=load)
+            assert (report.status, [step.chosen for step in report.fallbacks]) == ("broken", [False, False])
+            assert [(one.severity, one.what, one.next_step) for one in report.problems] == [
+                ("broken", "planted on mlx does not answer: mlx is dead.", "Bury mlx."),
+                ("broken", "planted on llama.cpp does not answer: llama.cpp is dead.", "Bury llama.cpp."),
+            ]
     assert chain.close(WAIT)
 
 

@@ -11,6 +11,12 @@ import pytest
 Leanvibe = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+@pytest.fixture(autouse=True)
+def no_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests imported what computes: leaving would end the process of the tests."""
+    monkeypatch.setattr("leanvibe_lsp.cli.output._LIBRARIES", ())
+
+
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """An environment with an empty home and an empty model cache, and no settings of ours."""

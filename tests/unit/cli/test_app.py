@@ -53,6 +53,20 @@ def test_no_command_is_a_usage_error(leanvibe: Leanvibe) -> None:
     assert "Usage" in done.stdout + done.stderr
 
 
+def test_ctrl_c_says_that_it_stopped(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever command it ends: one line on stderr, and 130."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("leanvibe_lsp.cli.convert.resolve", interrupted)
+    monkeypatch.setattr(sys, "argv", ["leanvibe", "models", "convert", "smollm2", "nowhere"])
+    with pytest.raises(SystemExit) as caught:
+        module.main()
+    assert caught.value.code == 130
+    assert capsys.readouterr() == ("", "leanvibe: Stopped: you interrupted it.\n")
+
+
 @pytest.mark.parametrize(
     "arguments", [["nonsense"], ["ask"], ["ask", "q", "--no-such"], ["ask", "q", "--max-tokens", "0"]]
 )

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +16,16 @@ import pytest
 from typer.testing import CliRunner
 
 from leanvibe_lsp import services
-from leanvibe_lsp.assist.answer import AskRequest, TextDelta
+from leanvibe_lsp.assist.answer import Answer, AskRequest, AskSink, TextDelta
 from leanvibe_lsp.cli.app import app
 from leanvibe_lsp.core.cancel import CancelToken
 from leanvibe_lsp.engine.mock import NOTICE, SCRIPT
-from leanvibe_lsp.errors import Cancelled, UsageError
+from leanvibe_lsp.errors import Cancelled, Incomplete, UsageError
 from tests.unit.cli.conftest import Leanvibe
 
 _ANSWER = NOTICE + "".join(SCRIPT)
 _KEYS = {"answer", "tier", "model", "backend", "confidence", "citations", "omitted", "usage", "timing", "finishReason"}
-_KEYS |= {"fallbacks", "remembered"}
+_KEYS |= {"fallbacks", "remembered", "selftest"}
 
 
 @pytest.fixture
@@ -88,8 +91,8 @@ def test_verbose_says_what_was_shown(leanvibe: Leanvibe, code: Path) -> None:
         (["q", "/dev/null/x", "--engine", "mock"], 2, "cannot be read"),
         (["q", "\udcff.py", "--engine", "mock"], 2, "does not exist"),
         (["q", "--engine", "nonsense"], 2, "one of llama.cpp, mlx, mock"),
-        (["q", "--engine", ""], 2, "non-empty"),
-        (["q", "--model", ""], 2, "non-empty"),
+        (["q", "--engine", ""], 2, "one of llama.cpp, mlx, mock"),
+        (["q", "--model", ""], 2, "not an empty text"),
         (["q", "--temperature", "nan", "--engine", "mock"], 2, "temperature"),
         (["q", "--model", "no-such-model"], 3, "no model called 'no-such-model'"),
         (["q", "--model", "./code.py"], 3, "No model can be loaded"),
@@ -269,3 +272,129 @@ def test_a_question_that_was_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     assert done.stdout == "half\n"
     assert "not the whole answer" in done.stderr
     assert closed == [True]
+
+
+def _speaking(monkeypatch: pytest.MonkeyPatch, speak: Callable[[AskSink], None], whole: str) -> None:
+    """Have the services say what `speak` tells the sink, and answer `whole`."""
+
+    class Speaking(services.Services):
+        async def ask(self, request: AskRequest, sink: AskSink, cancel: CancelToken) -> Answer:
+            """What was planted."""
+            speak(sink)
+            return replace(await super().ask(replace(request, structure=None), lambda _: None, cancel), answer=whole)
+
+    real = services.create
+    monkeypatch.setattr(services, "create", lambda settings: Speaking(settings, real(settings).chain))
+
+
+@pytest.mark.parametrize("arguments", [["--schema", "schema.json"], ["--choice", '{"n": 1}']])
+def test_a_structured_answer_is_written_whole_or_not_at_all(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str]
+) -> None:
+    """A program that reads stdout never finds half a document, also when the engine fails in the middle."""
+    (tmp_path / "schema.json").write_text('{"type": "object"}', encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    command = ["ask", "q", "--engine", "mock", *arguments]
+
+    def half(sink: AskSink) -> None:
+        sink(TextDelta('{"n"', 1))
+        raise Incomplete("The answer ended before its JSON document was whole.")
+
+    _speaking(monkeypatch, lambda sink: sink(TextDelta('{"n": 1}', 3)), '{"n": 1}')
+    done = CliRunner().invoke(app, command)
+    assert (done.exit_code, done.stdout) == (0, '{"n": 1}\n')
+    _speaking(monkeypatch, half, "")
+    done = CliRunner().invoke(app, command)
+    assert isinstance(done.exception, Incomplete)
+    assert done.stdout == ""
+
+
+def test_what_is_logged_stands_behind_the_answer_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in the middle of its text; a fault with what was raised, and no traceback."""
+    log = logging.getLogger("leanvibe_lsp.planted")
+
+    def speak(sink: AskSink) -> None:
+        sink(TextDelta("one ", 1))
+        for _ in range(2):
+            log.warning("the cache %s cannot be used", "of\x1b[2J answers")
+        try:
+            raise ValueError("planted")
+        except ValueError:
+            log.exception("it did not close")
+        log.info("not for a person")
+        sink(TextDelta("two", 2))
+
+    _speaking(monkeypatch, speak, "one two")
+    done = CliRunner().invoke(app, ["ask", "q", "--engine", "mock"])
+    assert done.stdout == "one two\n"
+    lines = [line for line in done.output.splitlines() if "\x1b" not in line]
+    assert lines[:3] == [
+        "one two",
+        "leanvibe: the cache of\ufffd[2J answers cannot be used",
+        "leanvibe: it did not close: ValueError: planted",
+    ]
+    assert "Traceback" not in done.output
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """Two files of which one uses the other, and a secret in each."""
+    (tmp_path / "app.py").write_text('from helpers import greet\n\n\ndef main():\n    greet("hunter2x")\n')
+    (tmp_path / "helpers.py").write_text('PASSWORD = "hunter2x"\n\n\ndef greet(name):\n    return name\n')
+    return tmp_path
+
+
+def test_show_context_prints_the_prompt_and_asks_nobody(leanvibe: Leanvibe, workspace: Path) -> None:
+    """Each part with file and lines, what it is and its tokens; what was hidden is said; no answer."""
+    done = leanvibe("ask", "Why?", "app.py:5", "--engine", "mock", "--show-context")
+    assert (done.returncode, done.stderr) == (0, "")
+    titles = [line for line in done.stdout.splitlines() if line.startswith("── ")]
+    assert all(re.search(r" · [1-9]\d* tokens$", title) for title in titles)
+    assert [title.rpartition(" · ")[0] for title in titles] == [
+        "── instructions",
+        f"── {workspace}/app.py:1-4 · rest of the file",
+        f"── {workspace}/app.py:5-5 · selection",
+        f"── {workspace}/helpers.py:4-5 · definition of greet",
+        "── question",
+    ]
+    assert 'greet("[secret 1]")' in done.stdout
+    assert "hunter2x" not in done.stdout
+    assert "left out: 1 secret-looking string in app.py" in done.stdout
+    assert NOTICE not in done.stdout
+
+
+def test_show_context_as_json(leanvibe: Leanvibe, workspace: Path) -> None:
+    """One object: the parts with their places, what was left out, and the very messages."""
+    done = leanvibe("ask", "Why?", "app.py:5", "--engine", "mock", "--show-context", "--json")
+    body = json.loads(done.stdout)
+    assert set(body) == {"model", "window", "maxTokens", "promptTokens", "exact", "parts", "omitted", "messages"}
+    assert [part["what"] for part in body["parts"]] == [
+        "instructions",
+        "rest of the file",
+        "selection",
+        "definition of greet",
+        "question",
+    ]
+    assert body["parts"][3]["uri"] == (workspace / "helpers.py").as_uri()
+    assert [message["role"] for message in body["messages"]] == ["system", "user"]
+
+
+def test_a_file_of_secrets_is_refused(leanvibe: Leanvibe, workspace: Path) -> None:
+    """By its name or through a link; the error says why and what to do instead."""
+    (workspace / ".env").write_text("KEY=abc\n")
+    (workspace / "plain.txt").symlink_to(workspace / ".env")
+    for name in (".env", "plain.txt"):
+        done = leanvibe("ask", "q", name, "--engine", "mock")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "is not shown to a model: files like '.env*' hold secrets" in done.stderr
+        assert "into a file of another name" in done.stderr
+
+
+def test_the_answer_cites_what_was_found(leanvibe: Leanvibe, workspace: Path) -> None:
+    """Asking uses the same gathering: of the repository around the folder, or of the folder."""
+    done = leanvibe("ask", "Why?", "app.py:5", "--engine", "mock", "--json")
+    assert [one["what"] for one in json.loads(done.stdout)["citations"]] == [
+        "rest of the file",
+        "selection",
+        "definition of greet",
+    ]

@@ -53,3 +53,15 @@ def test_leaving_does_not_wait_for_an_engine_that_cannot_stop() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (130, "said")
+
+
+@pytest.mark.parametrize("library", ["mlx.core", "xllamacpp"])
+def test_leaving_does_not_end_the_interpreter_around_a_librarys_threads(library: str) -> None:
+    """A thread that Python counts as ended may still run a library's destructors, which want the interpreter."""
+    code = (
+        "import atexit, sys; from leanvibe_lsp.cli.output import leave\n"
+        f"atexit.register(print, 'ended'); sys.modules['{library}'] = sys\n"
+        "print('said', end=''); leave(3)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (3, "said")

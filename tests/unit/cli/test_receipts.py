@@ -46,8 +46,16 @@ def test_the_last_as_json(noted: Receipts, leanvibe: Leanvibe) -> None:
     assert (found["bytesSent"], found["outcome"]) == (1234, "ok")
 
 
+def test_the_last_of_how_many(noted: Receipts, leanvibe: Leanvibe) -> None:
+    """That there are more is said."""
+    assert leanvibe("receipts", "--last", "1").stdout.endswith(f"1 of 2 receipts, in {noted.path}\n")
+    assert leanvibe("receipts", "--last", "2").stdout.endswith(f"\n2 receipts, in {noted.path}\n")
+
+
 def test_clear(noted: Receipts, leanvibe: Leanvibe) -> None:
-    """Afterwards there is nothing."""
+    """Afterwards there is nothing, and nobody claims that nothing was sent."""
     assert leanvibe("receipts", "--clear", "--json").returncode == 2
     assert leanvibe("receipts", "--clear").stdout == "2 receipts are removed.\n"
-    assert leanvibe("receipts").stdout == "Nothing has left this machine.\n"
+    none = "There are no receipts: no server was used, or what was noted has been removed.\n"
+    assert leanvibe("receipts").stdout == none
+    assert leanvibe("receipts", "--json").stdout == "[]\n"

@@ -12,6 +12,7 @@ import pytest
 from leanvibe_lsp.assist.answer import Answer, AnswerTiming, Citation, Confidence, Fallback, Restart, Stage, TextDelta
 from leanvibe_lsp.cli.render import AnswerView, finished_length, show_context, show_footer
 from leanvibe_lsp.engine.base import FinishReason, Usage
+from leanvibe_lsp.engine.models.selftest import State, Verdict
 from leanvibe_lsp.errors import EngineError
 
 
@@ -225,3 +226,14 @@ def test_an_answer_taller_than_the_terminal_is_shown_once() -> None:
     assert process.returncode == 0
     found = re.findall(r"row(\d+)x", "\n".join(_screen(stream.decode(), 12)))
     assert found == [f"{number:03}" for number in range(60)]
+
+
+def test_a_model_that_is_not_verified_is_said_to_be_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside the answer, with how to find out more; nothing is said of a verified one, or where nobody can know."""
+    doubt = "w: expected trained weights, found zeros alone"
+    for verdict in (None, Verdict(State.VERIFIED, 0.9, ())):
+        show_footer(replace(answer(), verdict=verdict))
+    assert "verif" not in capsys.readouterr().err
+    show_footer(replace(answer(), verdict=Verdict(State.VERIFIED, 0.9, ()).doubted(doubt)))
+    said = f"The model is degraded: 0 of 0 known answers, mean probability 0.90; {doubt}."
+    assert f"{said} See `leanvibe models verify smollm2`." in capsys.readouterr().err

@@ -4,8 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanvibe_lsp.config.settings import ENGINES, Problem, RemoteSettings, Settings, chosen, with_options
+from leanvibe_lsp.config.layers import INITIALIZATION, Layer, Problem, chosen, settled, without_server
+from leanvibe_lsp.config.options import read_options
+from leanvibe_lsp.config.settings import ENGINES, RemoteSettings, Settings
 from leanvibe_lsp.errors import UsageError
+
+
+def with_options(settings: Settings, options: object) -> tuple[Settings, tuple[Problem, ...]]:
+    reading = read_options(options)
+    layer = Layer(INITIALIZATION, reading.values, tuple(reading.problems))
+    return settled([layer], settings), layer.problems
 
 
 def test_options_are_laid_over_settings() -> None:
@@ -27,10 +35,10 @@ def test_no_options_change_nothing() -> None:
     ("field", "value", "says"),
     [
         ("engine", "nonsense", "one of llama.cpp, mlx, mock, remote"),
-        ("engine", 3, "non-empty string"),
+        ("engine", 3, "must be one of llama.cpp, mlx, mock, remote or null, not int"),
         ("model", "", "non-empty string"),
         ("model", ["a"], "non-empty string"),
-        ("modell", "phi3", "there are: engine, model, remote"),
+        ("modell", "phi3", "did you mean 'model'? there are: engine, model, remote"),
         (7, "phi3", "no such setting"),
     ],
 )
@@ -42,12 +50,14 @@ def test_a_bad_field_costs_itself(field: object, value: object, says: str) -> No
     assert says in problems[0].message
 
 
-@pytest.mark.parametrize("options", [[], "engine=mock", 3, True])
-def test_options_that_are_no_object_are_said(options: object) -> None:
+@pytest.mark.parametrize(
+    ("options", "found"), [([], "a list"), ("engine=mock", "'engine=mock'"), (3, "int"), (True, "true")]
+)
+def test_options_that_are_no_object_are_said(options: object, found: str) -> None:
     """A list where an object belongs is one problem, and the settings stay."""
     settings, problems = with_options(Settings(model="m"), options)
     assert settings == Settings(model="m")
-    assert problems == (Problem("", f"options must be an object, not {type(options).__name__}"),)
+    assert problems == (Problem("", f"options must be an object, not {found}"),)
 
 
 def test_options_win_over_the_environment() -> None:
@@ -118,8 +128,8 @@ def test_a_server_is_off_until_somebody_switches_it_on() -> None:
 @pytest.mark.parametrize(
     ("remote", "says"),
     [
-        ("https://host", "must be an object"),
-        ({}, "an address as url"),
+        ("https://host", "must be an object, false or null"),
+        ({}, "an address like"),
         ({"url": "host:8000"}, "an address like"),
         ({"url": "ftp://host/v1"}, "an address like"),
         ({"url": "https://[x/v1"}, "an address like"),
@@ -128,13 +138,13 @@ def test_a_server_is_off_until_somebody_switches_it_on() -> None:
         ({"url": "https://host/v1?key=hunter2"}, "LEANVIBE_REMOTE_KEY"),
         ({"url": "http://10.0.0.5:8000/v1"}, "in the clear"),
         ({"url": "http://localhost.example/v1"}, "in the clear"),
-        ({"url": "https://host", "alow": ["**"]}, "no 'alow'"),
-        ({"url": "https://host", "allow": "**"}, "a list of globs as allow"),
-        ({"url": "https://host", "allow": ["a", 3]}, "a list of globs as allow"),
+        ({"url": "https://host", "alow": ["**"]}, "alow: there is no such setting; did you mean 'allow'"),
+        ({"url": "https://host", "allow": "**"}, "allow must be a list of globs"),
+        ({"url": "https://host", "allow": ["a", 3]}, "allow must be a list of globs"),
         ({"url": "https://host", "deny": ["*.{pem,key}"]}, "no glob"),
         ({"url": "https://host", "deny": ["!a"]}, "no glob"),
         ({"url": "https://host", "deny": ["/"]}, "no glob"),
-        ({"url": "https://host", "plainHttp": "yes"}, "true or false as plainHttp"),
+        ({"url": "https://host", "plainHttp": "yes"}, "plainHttp must be true or false"),
     ],
 )
 def test_a_server_with_one_wrong_part_is_not_used(remote: object, says: str) -> None:
@@ -168,11 +178,12 @@ def test_this_machine_needs_no_tls(url: str) -> None:
 )
 def test_with_a_setting_that_is_not_understood_no_server_is_asked(options: object) -> None:
     """Not even the one of the earlier settings, whose rules may be looser than what was meant; and that is said."""
-    settings, problems = with_options(Settings(remote=RemoteSettings("https://host")), options)
-    assert settings == Settings()
-    assert problems[-1].field == "remote"
-    assert "no server is asked" in problems[-1].message
-    assert len(problems) == 2
+    on = Layer("below", {"remote": RemoteSettings("https://host")})
+    reading = read_options(options)
+    layers = [on, Layer(INITIALIZATION, reading.values, tuple(reading.problems))]
+    assert settled(layers).remote is None
+    assert len(reading.problems) == 1
+    assert without_server(layers)
 
 
 def test_a_wrong_server_in_the_environment_is_an_error() -> None:

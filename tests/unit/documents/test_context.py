@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from leanvibe_lsp.core.text import Span
 from leanvibe_lsp.documents.context import Packed, pack
+from leanvibe_lsp.documents.gathered import Diagnostic, Gathered, Related
+from leanvibe_lsp.documents.scopes import symbols
 from leanvibe_lsp.documents.snapshot import Snapshot, read_snapshot
 from leanvibe_lsp.documents.store import DocumentStore
+from tests.support.secrets import SECRETS, planted
 
 CASES = Path(__file__).parents[2] / "cases" / "scopes"
 PYTHON = read_snapshot(CASES / "python.py")
@@ -211,6 +214,117 @@ def test_a_larger_budget_shows_no_less(lines: list[str], budget: int, place: int
     for span in (None, Span(place % (len(text) + 1), place % (len(text) + 1))):
         less, more = (pack([(snapshot, span)], room, words).tokens for room in (budget, budget + 1))
         assert less <= more
+
+
+_HELPERS = snapshot_of(
+    'import re\n\nclass Text:\n    """A text."""\n\n    def words(self): ...\n\n'
+    'def helper(a):\n    """Helps."""\n    return a\n',
+    uri="file:///w/helpers.py",
+)
+_MAIN = snapshot_of(
+    "from helpers import helper\n"
+    + "".join(f"\ndef filler{i}(a):\n    return [a, a, a, a, a, a, {i}]\n" for i in range(9))
+    + "\ndef main(x):\n    return filler0(helper(x))\n\ndef late(y):\n    return main(y)\n",
+    uri="file:///w/main.py",
+)
+
+
+def related(snapshot: Snapshot, name: str) -> Related:
+    found = next(symbol for symbol in symbols(snapshot) if symbol.name == name)
+    return Related(snapshot, found, f"definition of {name}")
+
+
+def test_what_it_uses_comes_before_what_stands_nearby() -> None:
+    """Callers, definitions in the file and in others; of neighbours only what is left."""
+    gathered = Gathered((related(_HELPERS, "helper"),))
+    packed = pack([(_MAIN, at(_MAIN, "return filler0(helper(x))"))], 60, words, gathered)
+    whats = " ".join(what for what, _, _ in seen(packed))
+    assert "caller of main" in whats
+    assert "definition of filler0" in whats
+    assert [(block.uri, block.what) for block in packed.blocks][-1] == ("file:///w/helpers.py", "definition of helper")
+    assert "neighbour function `filler1` (lines 6-7)" in packed.omitted
+    check([(_MAIN, None), (_HELPERS, None)], packed, 60)
+
+
+def test_a_definition_without_room_is_a_line_or_a_sentence() -> None:
+    """First its signature, with those inside it; with no room at all it is named."""
+    gathered = Gathered((related(_HELPERS, "Text"),))
+    place = [(_MAIN, at(_MAIN, "return filler0(helper(x))"))]
+    packed = pack(place, 28, words, gathered)
+    assert packed.blocks[-1].text == "class Text  # A text.\n    def words(self)"
+    assert "definition of Text in helpers.py (lines 3-6)" in packed.omitted
+    assert "definition of Text in helpers.py (lines 3-6)" in pack(place, 1, words, gathered).omitted
+
+
+def test_a_large_file_leaves_a_third_for_definitions() -> None:
+    """The file of the place does not starve them, though all of it would fit."""
+    size = words(_MAIN.text)
+    packed = pack([(_MAIN, at(_MAIN, "return main"))], size, words, Gathered((related(_HELPERS, "helper"),)))
+    assert "definition of helper" in [block.what for block in packed.blocks]
+
+
+def test_diagnostics_at_the_place() -> None:
+    """Only those on its lines and its enclosing symbol's, last, on a line each, with who says it."""
+    said = tuple(
+        Diagnostic(at(_MAIN, text), message, code, source)
+        for text, message, code, source in [
+            ("main(x)", "first\nline", "E1", "ruff"),
+            ("helper(x)", "second", "", ""),
+            ("filler1", "elsewhere", "", ""),
+        ]
+    )
+    packed = pack([(_MAIN, at(_MAIN, "filler0(helper"))], 500, words, Gathered(diagnostics=said))
+    last = packed.blocks[-1]
+    assert (last.what, last.label) == ("diagnostics", "main.py lines 30-31")
+    assert last.text == "line 30: first line (ruff E1)\nline 31: second"
+    assert packed.tokens == sum(words(block.text) for block in packed.blocks)
+    assert "diagnostics" not in [what for what, _, _ in seen(pack([(_MAIN, None)], 8, words, Gathered((), said)))]
+
+
+def test_secrets_are_counted_and_never_shown() -> None:
+    """Wherever they stand: in the file, in a definition elsewhere, in what a tool says about them."""
+    first = snapshot_of(
+        'password = "hunter2x"\n\ndef login():\n    return send("hunter2x")\n', uri="file:///w/config.py"
+    )
+    other = snapshot_of('def send(a):\n    check("hunter2x", token="abc123def456")\n', uri="file:///w/send.py")
+    gathered = Gathered(
+        (related(other, "send"),),
+        (Diagnostic(at(first, "send"), "Hardcoded password: 'hunter2x'"),),
+        ("not all of it",),
+    )
+    packed = pack([(first, at(first, "send"))], 200, words, gathered)
+    text = "\n".join(block.text for block in packed.blocks)
+    assert "hunter2x" not in text
+    assert "abc123def456" not in text
+    assert text.count("[secret 1]") == 4
+    assert packed.omitted[:2] == ("2 secret-looking strings in config.py", "2 secret-looking strings in send.py")
+    assert packed.omitted[-1] == "not all of it"
+
+
+_PLANTED = st.sampled_from([(secret, line) for secret in SECRETS for line in planted(secret)])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(_LINES, max_size=20), st.lists(_PLANTED, min_size=1, max_size=3), st.integers(0, 120), st.data())
+def test_a_planted_secret_is_in_no_prompt(
+    lines: list[str], plants: list[tuple[str, str]], budget: int, data: st.DataObject
+) -> None:
+    """Whatever the place, the budget, and where it is planted: neither it nor half of it is shown."""
+    for _, line in plants:
+        lines = [*lines]
+        lines.insert(data.draw(st.integers(0, len(lines))), line)
+    snapshot = snapshot_of("\n".join(lines), uri="file:///w/x.py")
+    start = data.draw(st.integers(0, len(snapshot.text)))
+    span = data.draw(st.sampled_from([None, Span(start, start), Span(start, min(len(snapshot.text), start + 30))]))
+    related_ = tuple(Related(snapshot, one, f"definition of {one.name}") for one in symbols(snapshot))
+    said = (Diagnostic(Span(start, start), f"found {plants[0][0]}"),)
+    count = data.draw(st.sampled_from([words, len]))
+    for places in ([(snapshot, span)], [(PYTHON, None), (snapshot, span)]):
+        packed = pack(places, budget, count, Gathered(related_, said))
+        assert packed.tokens == sum(count(block.text) for block in packed.blocks) <= budget
+        text = "\n".join(block.text for block in packed.blocks)
+        for secret, _ in plants:
+            assert secret[: max(6, len(secret) // 2)] not in text
 
 
 @pytest.mark.performance

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from tree_sitter import Parser
 
-from leanvibe_lsp.documents import grammars
+from leanvibe_lsp.core.text import Span
+from leanvibe_lsp.documents import grammars, scopes
 from leanvibe_lsp.documents.bytemap import ByteMap
+from leanvibe_lsp.documents.context import pack
 from leanvibe_lsp.documents.snapshot import Snapshot
 from leanvibe_lsp.documents.store import DocumentStore
 
@@ -125,6 +127,10 @@ def test_unknown_language() -> None:
         ("x\n" * (1 << 20) + "x", "the text is larger than 2,097,152 bytes"),
         ("é\n" * 800_000, "the text is larger than 2,097,152 bytes"),
         ("x" * 20_000 + "\r" + "y" * 20_000, ""),
+        ("x\n" + "x" * 20_000 + "\r\n" + "y" * 20_001, "a line is longer than 20,000 characters"),
+        ("\n" + "x" * 20_000, ""),
+        ("é\n" * 699_050, ""),
+        ("x\0y", "the text is binary: it has a NUL character"),
     ],
 )
 def test_too_large(text: str, reason: str) -> None:
@@ -132,6 +138,27 @@ def test_too_large(text: str, reason: str) -> None:
     snapshot = snapshot_of(text, "json")
     assert grammars.obstacle(snapshot) == reason
     assert (grammars.parse(snapshot) is None) == bool(reason)
+
+
+@pytest.mark.parametrize(
+    ("uri", "text", "reason"),
+    [
+        ("vscode-notebook-cell:/a.ipynb#1", "%matplotlib inline\nx = 1\n", "cells of a notebook are left alone"),
+        ("file:///a.py", "x" * 30_000, "a line is longer than 20,000 characters"),
+        ("file:///a.py", "def f(): pass\0", "the text is binary: it has a NUL character"),
+        ("file:///a.py", "x = 1\n" * 400_000, "the text is larger than 2,097,152 bytes"),
+    ],
+)
+def test_what_is_not_parsed_is_served(uri: str, text: str, reason: str) -> None:
+    """Without a tree there are no symbols, nothing raises, and what a model is shown says why there is no structure."""
+    snapshot = DocumentStore().open(uri, "python", 1, text)
+    assert scopes.outline(snapshot) == scopes.Outline()
+    assert scopes.symbol_at(snapshot, 1) is None
+    packed = pack([(snapshot, Span(0, 1))], 2_000, lambda part: len(part) // 4)
+    assert packed.blocks
+    if packed.omitted:
+        assert any(reason in sentence for sentence in packed.omitted)
+    assert grammars.obstacle(snapshot) == reason
 
 
 def test_grammars_load_on_first_use() -> None:
@@ -143,10 +170,11 @@ def test_grammars_load_on_first_use() -> None:
 
 @pytest.mark.parametrize("text", ["", "abc", "é😀漢" * 2000, "a" * 1023 + "😀" + "b" * 1024, "é" * 512])
 def test_byte_map(text: str) -> None:
-    """Every character's first byte maps back to the character, across the blocks' borders too."""
+    """Every character's first byte maps to the character and back, across the blocks' borders too."""
     found = ByteMap(text.encode())
     byte, offsets = 0, []
     for character in [*text, ""]:
         offsets.append(found.character(byte))
+        assert found.byte(len(offsets) - 1) == byte
         byte += len(character.encode())
     assert offsets == list(range(len(text) + 1))

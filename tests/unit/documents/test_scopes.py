@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanvibe_lsp.documents import scopes
+from leanvibe_lsp.documents import grammars, scopes
 from leanvibe_lsp.documents.docs import comment_text, string_text
 from leanvibe_lsp.documents.snapshot import Snapshot, read_snapshot
 from leanvibe_lsp.documents.store import DocumentStore
@@ -23,7 +23,10 @@ def snapshot_of(text: str, language: str = "python") -> Snapshot:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
 def test_case(path: Path) -> None:
-    """Every definition of a language: kind, path of names, first line, size, signature, documentation; and imports."""
+    """Every definition of a language: kind, path of names, first line, size, signature, documentation; and imports.
+
+    `parameters` are those of every definition that has any, `around` says which one is around a piece of the text.
+    """
     expected = json.loads(path.with_name(path.name + ".json").read_text(encoding="utf-8"))
     snapshot = read_snapshot(path)
     line = snapshot.lines.line_of
@@ -39,7 +42,18 @@ def test_case(path: Path) -> None:
         for symbol in scopes.symbols(snapshot)
     ]
     preamble = scopes.outline(snapshot).preamble
+    parameters = {
+        ".".join((*symbol.parents, symbol.name)): list(symbol.parameters)
+        for symbol in scopes.symbols(snapshot)
+        if symbol.parameters
+    }
+    around = {
+        text: ".".join(symbol.name for symbol in scopes.chain(snapshot, snapshot.text.index(text)))
+        for text in expected.get("around", ())
+    }
     assert found == expected["symbols"]
+    assert parameters == expected.get("parameters", {})
+    assert around == expected.get("around", {})
     assert [snapshot.text[span.start : span.end] for span in scopes.imports(snapshot)] == expected["imports"]
     assert (snapshot.text[preamble.start : preamble.end] if preamble else None) == expected["preamble"]
     for symbol in scopes.symbols(snapshot):
@@ -59,15 +73,15 @@ def test_there_are_cases_for_every_language_with_a_query() -> None:
 def test_enclosing_in_broken_code(at: str, name: str | None) -> None:
     """The innermost definition around the cursor is found although a bracket is left open."""
     snapshot = read_snapshot(CASES / "broken.py")
-    symbol = scopes.enclosing(snapshot, snapshot.text.index(at))
-    assert (symbol.name if symbol else None) == name
+    around = scopes.chain(snapshot, snapshot.text.index(at))
+    assert (around[-1].name if around else None) == name
 
 
 def test_the_end_of_a_definition_belongs_to_it() -> None:
     """A cursor right behind the last character is still inside, unless the next definition begins there."""
     snapshot = snapshot_of("function a(){}function b(){}", "javascript")
-    names = [symbol.name if (symbol := scopes.enclosing(snapshot, at)) else None for at in (0, 13, 14, 28)]
-    assert names == ["a", "a", "b", "b"]
+    names = [[symbol.name for symbol in scopes.chain(snapshot, at)] for at in (0, 13, 14, 28)]
+    assert names == [["a"], ["a"], ["b"], ["b"]]
 
 
 TWO = """class A:
@@ -131,6 +145,12 @@ def test_what_cannot_be_parsed_has_no_symbols() -> None:
     assert [symbol.name for symbol in scopes.symbols(snapshot_of("x = '\ud800'\ndef f(): pass\n"))] == ["f"]
 
 
+def test_a_lone_surrogate_where_a_query_compares_text() -> None:
+    """Half a character as a command's name, which a query looks at, is no error."""
+    assert scopes.imports(snapshot_of("\ude00}\n", "bash")) == ()
+    assert grammars.encoded("a\ud800é") == "a\ufffdé".encode()
+
+
 def test_an_outline_is_read_once_a_text() -> None:
     """The same text gives the same objects; nothing is parsed twice."""
     snapshot = snapshot_of(TWO)
@@ -145,7 +165,7 @@ def test_any_text_gives_spans_inside_it(language: str, text: str) -> None:
     for symbol in scopes.symbols(snapshot):
         assert 0 <= symbol.span.start <= symbol.name_span.start <= symbol.name_span.end <= len(snapshot.text)
         assert symbol.span.start <= symbol.header.end <= symbol.span.end
-        assert scopes.enclosing(snapshot, symbol.span.start) is not None
+        assert scopes.chain(snapshot, symbol.span.start)
         assert "\n" not in symbol.signature
     for offset in range(len(snapshot.text) + 1):
         scopes.symbol_at(snapshot, offset)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
@@ -7,6 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leanvibe_lsp.documents import uris
+from leanvibe_lsp.documents.snapshot import read_regular_file
+from leanvibe_lsp.documents.store import DocumentStore
+from leanvibe_lsp.errors import UsageError
 
 _name = st.text(
     st.characters(exclude_characters="/\\\0:", exclude_categories=["Cs"]) | st.sampled_from(" %#?&+é漢😀;[]@"),
@@ -94,3 +98,75 @@ def test_real_paths(tmp_path: Path) -> None:
     assert uris.to_path("untitled:1") is None
     with pytest.raises(ValueError, match="relative"):
         uris.from_pure_path(PurePosixPath("a.py"))
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("file:///a/b/../c", "/a/c"),
+        ("file:///a/%2e%2E/c", "/c"),
+        ("file:///../a/./b", "/a/b"),
+        ("file:///a..b", "/a..b"),
+    ],
+)
+def test_dot_segments(uri: str, path: str) -> None:
+    """A path never climbs out of where it seems to be."""
+    assert uris.to_pure_path(uri, windows=False) == PurePosixPath(path)
+    assert uris.to_pure_path(uri.replace("file:///", "file:///c%3A/"), windows=True) == PureWindowsPath("c:" + path)
+
+
+@pytest.mark.parametrize(
+    ("uri", "other"),
+    [
+        ("file:///c%3A/x", "file:///C:/x"),
+        ("file:///c:/X%20y", "FILE:///C:/x y"),
+        ("file://SERVER/share/x", "file://server/share/x"),
+    ],
+)
+def test_spellings_of_a_windows_file(uri: str, other: str) -> None:
+    """Drive letters, case and percent signs make no other file of it there."""
+    assert uris.to_pure_path(uri, windows=True) == uris.to_pure_path(other, windows=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the rules of POSIX paths")
+def test_the_store_knows_a_file_by_any_spelling() -> None:
+    """A request that spells an open file's uri in its own way gets the open text; two spellings opened stay two."""
+    store = DocumentStore()
+    opened = store.open("file:///a%20b/x.py", "python", 1, "one")
+    assert store.get("file://localhost/a b/x.py") is opened
+    assert store.get("file:///a%20b/X.py") is None
+    assert store.get("untitled:1") is None
+    other = store.open("file:///a b/x.py", "python", 1, "two")
+    assert store.get("file:///a%20b/x.py") is opened
+    assert store.get("file:///a b/x.py") is other
+    untitled = store.open("untitled:1", "python", 1, "three")
+    assert store.get("untitled:1") is untitled
+    assert store.get("untitled:2") is None
+
+
+@pytest.mark.parametrize(
+    ("uri", "cell"),
+    [
+        ("vscode-notebook-cell:/a/b.ipynb#W0sZmlsZQ%3D%3D", True),
+        ("VSCODE-NOTEBOOK-CELL:/a#1", True),
+        ("file:///vscode-notebook-cell", False),
+        ("untitled:1", False),
+        ("", False),
+    ],
+)
+def test_notebook_cells(uri: str, cell: bool) -> None:
+    """A cell is known by its scheme."""
+    assert uris.is_notebook_cell(uri) == cell
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_links(tmp_path: Path) -> None:
+    """A link is read as the file it leads to, under its own name; one that leads nowhere or to itself says so."""
+    (tmp_path / "file.py").write_text("x = 1\n")
+    for name, target in (("link.py", "file.py"), ("gone.py", "nothing.py"), ("loop.py", "loop.py")):
+        (tmp_path / name).symlink_to(tmp_path / target)
+    found = read_regular_file(tmp_path / "link.py")
+    assert (found.uri, found.text) == (uris.from_path(tmp_path / "link.py"), "x = 1\n")
+    for name in ("gone.py", "loop.py"):
+        with pytest.raises(UsageError, match=name):
+            read_regular_file(tmp_path / name)

@@ -124,6 +124,47 @@ def test_one_dies_after_the_other(room: Room) -> None:
     assert [host.name for host in room.chain.hosts()][1:] == [B, C]
 
 
+@pytest.mark.parametrize("how", ["dead", "failing"])
+@pytest.mark.parametrize("mended", ["a", "b", "c"])
+def test_each_mended_again_after_all_were_killed(room: Room, how: str, mended: str) -> None:
+    """Whichever is well again answers the very next question, though a moment ago nobody did."""
+    getattr(room, how).update("abc")
+    assert room.ask()[-1] == ""
+    assert room.ask()[-1] == ""
+    getattr(room, how).remove(mended)
+    names = ["a", "b", "c"]
+    assert room.ask() == [f"{name} on llama.cpp" for name in names[: names.index(mended) + 1]]
+    assert room.ask() == [f"{mended} on llama.cpp"]
+    getattr(room, how).clear()
+    room.clock.advance(limit("engine.cooldown_seconds"))
+    assert room.ask() == [A]
+
+
+def test_one_that_answers_has_not_failed(room: Room) -> None:
+    """After all failed and the first was mended, no step says that it failed; also when it was freed meanwhile."""
+    room.dead.update("abc")
+    room.ask()
+    room.dead.remove("a")
+    assert room.ask() == [A]
+    for _ in range(2):
+        steps = room.chain.steps(())
+        assert [(step.chosen, step.reason) for step in steps[:1]] == [(True, "it answers")]
+        assert [(step.chosen, "b is dead" in step.reason) for step in steps[1:2]] == [(False, True)]
+        room.chain.first()[0].unload(CancelToken()).result(WAIT)
+    assert [name for name, _ in room.chain.failed()] == [B, C]
+
+
+def test_when_all_failed_nobody_is_said_to_answer(room: Room) -> None:
+    """And each is tried again with the next question."""
+    room.dead.update("abc")
+    room.ask()
+    steps = room.chain.steps(())
+    assert [step.chosen for step in steps] == [False, False, False]
+    assert [step.reason for step in steps] == [
+        f"it failed, and is tried again with the next question: {name} is dead" for name in "abc"
+    ]
+
+
 def test_a_dead_engine_is_left_alone_for_a_while(room: Room) -> None:
     """Requests go straight to the next one; after the cool-down the first is tried again, and may be well."""
     room.dead.add("a")
@@ -192,7 +233,7 @@ def test_who_is_skipped_is_said(room: Room) -> None:
     room.ask()
     host, skipped = room.chain.first()
     assert host.name == B
-    assert [(one.host.name, one.reason) for one in skipped] == [(A, "a is dead")]
+    assert [(one.host.name, str(one.error)) for one in skipped] == [(A, "a is dead")]
     room.clock.advance(limit("engine.cooldown_seconds"))
     assert room.chain.first()[1] == ()
 

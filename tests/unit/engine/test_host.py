@@ -208,6 +208,19 @@ def test_generate_notes_what_it_took(make_host: MakeHost) -> None:
     assert host.status.requests == 1
 
 
+def test_what_a_cancelled_generation_left_in_the_cache_counts(make_host: MakeHost) -> None:
+    """The next question goes on from it; a model that was freed holds nothing."""
+    cancel = CancelToken()
+    engine = SteppingEngine(on_step=lambda _name, step: cancel.cancel("enough") if step else None)
+    engine.cache_bytes = 946
+    host = make_host(engine)
+    with pytest.raises(Cancelled):
+        submit(host, "a", Priority.QUESTION, cancel).result(WAIT)
+    assert host.status.cache_bytes == 946
+    host.unload(CancelToken()).result(WAIT)
+    assert host.status.cache_bytes == 0
+
+
 def test_the_mock_needs_no_proof(make_host: MakeHost) -> None:
     """The mock has no weights to prove: no verdict, and it is called mock."""
     host = make_host(EndlessEngine(), lambda _: Selection("mock", None, ()))

@@ -118,6 +118,33 @@ def test_what_a_schema_says_of_itself_is_held(schema: Any, good: Any, bad: Any) 
         structure.parse(json.dumps(bad))
 
 
+@pytest.mark.parametrize(
+    ("step", "good", "bad"),
+    [
+        (0.1, ("1979.1", "0", "-0.3", "1e22", "7", "1E-1"), ("1979.15", "1e-9", "1e999", "-1e999", "NaN")),
+        (0.01, ("19.99", "4.35", "1e300"), ("19.999",)),
+        (3, ("9", "-3", "6.0", "3e50", "9" * 60), ("10", "4.5", "1e50", "1e999")),
+        (1e-300, ("1", "2e-300"), ("1e-301",)),
+        (float("inf"), (), ("1",)),
+    ],
+)
+def test_multiples_are_those_of_the_written_numbers(step: float, good: tuple[str, ...], bad: tuple[str, ...]) -> None:
+    """As a person reckons, not as binary fractions do; what is no number is no multiple and no fault."""
+    structure = Structure.of_schema({"type": "number", "multipleOf": step})
+    for text in good:
+        assert structure.parse(text) == json.loads(text)
+    for text in bad:
+        with pytest.raises(Incomplete, match="is not a multiple of"):
+            structure.parse(text)
+    assert Structure.of_schema({"multipleOf": step}).parse('"text"') == "text"
+
+
+@pytest.mark.parametrize(("schema", "text"), [(True, "{}"), (False, '{"not": {}}')])
+def test_a_boolean_schema_is_written_as_the_object_it_means(schema: bool, text: str) -> None:
+    """Backends and servers take objects alone: everything fits, or nothing."""
+    assert Structure.of_schema(schema) == Structure(schema=text)
+
+
 def test_the_last_look_uses_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also for a schema that was never checked."""
     monkeypatch.setattr("urllib.request.urlopen", lambda *_: pytest.fail("the network was used"))

@@ -84,6 +84,14 @@ class Session:
         document = {"uri": uri, "languageId": language_id, "version": 1, "text": text}
         self.notify("textDocument/didOpen", {"textDocument": document})
 
+    def change(self, text: str, at: dict[str, int], uri: str = URI) -> None:
+        """didChange: insert `text` at a position; the version goes up by one."""
+        known = self.server.documents.get(uri)
+        assert known is not None
+        change = {"range": {"start": at, "end": at}, "text": text}
+        document = {"uri": uri, "version": (known.version or 0) + 1}
+        self.notify("textDocument/didChange", {"textDocument": document, "contentChanges": [change]})
+
     def progress(self, token: object) -> list[Any]:
         """The values of `$/progress` under a token."""
         return [

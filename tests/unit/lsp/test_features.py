@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from leanvibe_lsp.assist.answer_json import answer_json
 from leanvibe_lsp.core.text import Span
 from leanvibe_lsp.documents.scopes import Symbol
 from leanvibe_lsp.engine.base import Source
+from leanvibe_lsp.engine.models.selftest import State, Verdict
 from leanvibe_lsp.errors import BackendError, Busy, ModelNotFound
 from leanvibe_lsp.lsp.features.hover import as_markdown, as_plain_text
 from tests.support.fake_services import answer_of
@@ -74,75 +76,8 @@ async def test_hover_reads_a_file_that_is_not_open(session: Any, tmp_path: Path)
 def test_fence_is_longer_than_any_in_the_signature() -> None:
     """Backticks in a signature cannot end the block."""
     symbol = Symbol("f", "function", Span(0, 9), Span(0, 1), Span(0, 9), "f(a='```')", "", (), 1)
-    assert as_markdown(symbol, "python") == "````python\nf(a='```')\n````\n\n*function* · 1 line"
-    assert as_plain_text(symbol) == "f(a='```')\nfunction · 1 line"
-
-
-def code_action(**context: object) -> dict[str, object]:
-    return {"textDocument": {"uri": URI}, "range": RANGE, "context": {"diagnostics": [], **context}}
-
-
-LITERALS = {"textDocument": {"codeAction": {"codeActionLiteralSupport": {"codeActionKind": {"valueSet": []}}}}}
-
-
-async def test_code_action_is_a_literal_where_they_are_known(new_session: Any) -> None:
-    """A client that knows literals gets a kind and a command, and the kind is announced."""
-    capabilities = (await new_session.initialize(LITERALS))["result"]["capabilities"]
-    assert capabilities["codeActionProvider"] == {"codeActionKinds": ["leanvibe.explain"]}
-    command = {
-        "title": "Explain with LeanVibe",
-        "command": "leanvibe.explain",
-        "arguments": [{"uri": URI, "range": RANGE}],
-    }
-    result = (await new_session.call("textDocument/codeAction", code_action()))["result"]
-    assert result == [{"title": "Explain with LeanVibe", "kind": "leanvibe.explain", "command": command}]
-
-
-async def test_code_action_is_a_command_elsewhere(session: Any) -> None:
-    """A client that does not know literals gets the bare command."""
-    result = (await session.call("textDocument/codeAction", code_action()))["result"]
-    assert [action["command"] for action in result] == ["leanvibe.explain"]
-
-
-@pytest.mark.parametrize(
-    ("only", "count"),
-    [([], 0), (["quickfix"], 0), (["leanvibe"], 1), (["quickfix", "leanvibe.explain"], 1), ([""], 1), (["lean"], 0)],
-)
-async def test_only_is_honoured(session: Any, only: list[str], count: int) -> None:
-    """Kinds are a tree; other kinds are not offered."""
-    assert len((await session.call("textDocument/codeAction", code_action(only=only)))["result"]) == count
-
-
-async def explain(session: Any) -> dict[str, Any]:
-    argument = {"uri": URI, "range": RANGE}
-    return await session.call("workspace/executeCommand", {"command": "leanvibe.explain", "arguments": [argument]})
-
-
-async def test_explain_asks_about_the_range_and_shows(session: Any) -> None:
-    """The command's result is that of leanvibe/ask; a client that opens no documents is shown the text."""
-    session.open(TEXT)
-    assert (await explain(session))["result"] == answer_json(answer_of("The answer."))
-    place = session.services.requests[0].places[0]
-    assert TEXT[place.span.start : place.span.end].startswith("def 𝒻x")
-    assert (await session.method("window/showMessage"))["params"] == {"type": 3, "message": "The answer."}
-
-
-async def test_explain_streams_to_a_token(session: Any) -> None:
-    """A token in the argument gets the text as it comes, and no message box repeats it."""
-    session.open(TEXT)
-    argument = {"uri": URI, "range": RANGE, "partialResultToken": "t"}
-    reply = await session.call("workspace/executeCommand", {"command": "leanvibe.explain", "arguments": [argument]})
-    pieces = [m["params"]["value"] for m in session.sent if m.get("method") == "$/progress"]
-    assert "".join(pieces) == reply["result"]["answer"]
-    assert not [m for m in session.sent if m.get("method") == "window/showMessage"]
-
-
-async def test_explain_only_returns_where_the_client_can_show(new_session: Any) -> None:
-    """A client with window.showDocument shows the answer itself."""
-    await new_session.initialize({"window": {"showDocument": {"support": True}}})
-    new_session.open(TEXT)
-    assert "result" in await explain(new_session)
-    assert not [m for m in new_session.sent if m.get("method") == "window/showMessage"]
+    assert as_markdown(symbol, (), None, "python") == "````python\nf(a='```')\n````\n\n*function* · 1 line"
+    assert as_plain_text(symbol, (), None) == "f(a='```')\nfunction · 1 line"
 
 
 async def test_ask_hands_on_everything(session: Any) -> None:
@@ -264,6 +199,12 @@ def test_answer_json_has_every_field() -> None:
         "finishReason": "stop",
         "fallbacks": [],
         "remembered": False,
+        "selftest": None,
+    }
+    verdict = Verdict(State.DEGRADED, 0.9, (), doubt="w: zeros alone")
+    assert answer_json(replace(answer_of("yes"), verdict=verdict))["selftest"] == {
+        "state": "degraded",
+        "summary": "degraded: 0 of 0 known answers, mean probability 0.90; w: zeros alone",
     }
 
 

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.errors import Cancelled
+from leanvibe_lsp.lsp import progress
 from leanvibe_lsp.lsp.progress import PartialResults
 
 
@@ -184,7 +186,7 @@ async def test_token_of_our_own_when_the_client_can(new_session: Any) -> None:
     assert session.progress(token) == []
     session.respond(create["id"], result=None)
     await session.method("$/progress")
-    assert session.progress(token)[0]["message"] in ("thinking", "1 token")
+    assert session.progress(token)[0]["message"] in ("thinking", "The")
     session.notify("window/workDoneProgress/cancel", {"token": token})
     assert (await session.reply(request_id))["error"]["code"] == -32800
     assert [value["kind"] for value in session.progress(token)] == ["begin", "end"]
@@ -212,3 +214,50 @@ async def test_refused_progress_bar_does_no_harm(new_session: Any) -> None:
     session.services.gate.set()
     assert "result" in await session.reply(request_id)
     assert session.progress(create["params"]["token"]) == []
+
+
+LONG = tuple(f"line {number}\n" for number in range(300))
+
+
+@pytest.mark.parametrize("rung", ["pieces", "bar of the client's", "bar of ours", "nothing"])
+async def test_the_answer_is_the_same_on_every_rung(new_session: Any, rung: str) -> None:
+    """Pieces, a bar with the newest text, or nothing until the end: the final text has the same bytes."""
+    session = new_session
+    session.services.deltas = LONG
+    await session.initialize({"window": {"workDoneProgress": rung == "bar of ours"}})
+    params: dict[str, object] = {"question": "why?"}
+    if rung == "pieces":
+        params["partialResultToken"] = "p"
+    elif rung == "bar of the client's":
+        params["workDoneToken"] = "p"
+    request_id = session.request("leanvibe/ask", params)
+    if rung == "bar of ours":
+        create = await session.method("window/workDoneProgress/create")
+        session.respond(create["id"], result=None)
+    reply = await session.reply(request_id)
+    assert reply["result"]["answer"] == "".join(LONG)
+    if rung == "pieces":
+        assert "".join(session.progress("p")) == "".join(LONG)
+    if rung == "nothing":
+        assert [message["method"] for message in session.sent if "method" in message] == []
+
+
+async def test_a_bar_shows_the_newest_text_on_one_short_line(
+    session: Any, services: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that takes no pieces sees the end of what was made so far; a restart begins it anew."""
+    limits = {"stream.reports_per_second": 1_000_000_000, "stream.report_characters": 12}
+    monkeypatch.setattr(progress, "limit", lambda name: limits.get(name, limit(name)))
+    services.deltas = ("def f():\n", "    return 1", " + 2")
+    services.restart = "it failed"
+    await session.call("leanvibe/ask", {"question": "why?", "workDoneToken": "bar"})
+    assert [value["message"] for value in session.progress("bar")] == [
+        "reading context",
+        "thinking",
+        "def f():",
+        "it failed",
+        "def f():",
+        "return 1",
+        "return 1 + 2",
+        "done",
+    ]

@@ -31,14 +31,16 @@ def error_code(reply: dict[str, Any]) -> int:
 
 
 async def test_capabilities_say_what_is_served(new_session: Any) -> None:
-    """initialize announces sync, hover, code actions and the command, and who we are."""
+    """initialize announces sync, hover, code actions and the commands, and who we are."""
     result = (await new_session.initialize())["result"]
     capabilities = result["capabilities"]
     assert result["serverInfo"]["name"] == "leanvibe-lsp"
-    assert capabilities["textDocumentSync"] == {"openClose": True, "change": 2, "save": False}
+    assert capabilities["textDocumentSync"] == {"openClose": True, "change": 2, "save": True}
     assert capabilities["hoverProvider"] is True
     assert capabilities["codeActionProvider"] is True
-    assert capabilities["executeCommandProvider"] == {"commands": ["leanvibe.explain"]}
+    assert capabilities["executeCommandProvider"] == {
+        "commands": ["leanvibe.explain", "leanvibe.change", "leanvibe.suppress", "leanvibe.cancel"]
+    }
 
 
 @pytest.mark.parametrize(
@@ -200,13 +202,13 @@ async def test_unknown_notifications_are_tolerated(session: Any) -> None:
     session.sent.clear()
     for method, params in (
         ("no/such", {}),
-        ("$/setTrace", {"value": "verbose"}),
+        ("$/setTrace", {"value": "off"}),
         ("$/cancelRequest", None),
         ("$/cancelRequest", {"id": [1]}),
         ("$/cancelRequest", {"id": 999}),
         ("window/workDoneProgress/cancel", {"token": {}}),
-        ("workspace/didChangeWorkspaceFolders", {"event": {}}),
-        ("textDocument/didSave", {}),
+        ("workspace/didChangeWorkspaceFolders", {"event": {"added": [], "removed": []}}),
+        ("textDocument/didSave", {"textDocument": {"uri": "file:///nowhere/leanvibe.toml"}}),
     ):
         session.notify(method, params)
     assert session.sent == []

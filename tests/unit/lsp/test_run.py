@@ -11,7 +11,7 @@ import pytest
 
 from leanvibe_lsp.config.settings import Settings
 from leanvibe_lsp.errors import UsageError
-from leanvibe_lsp.lsp import run
+from leanvibe_lsp.lsp import listen, run
 from leanvibe_lsp.lsp.framing import FrameDecoder, encode
 from leanvibe_lsp.lsp.listen import Address
 from leanvibe_lsp.lsp.pipes import Pipes, take_standard_streams
@@ -84,7 +84,7 @@ def test_interrupt_is_a_code(deadlines: list[int], monkeypatch: pytest.MonkeyPat
     async def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "serve_tcp", interrupted)
+    monkeypatch.setattr(listen, "serve_tcp", interrupted)
     address = Address("127.0.0.1", 0)
     assert run.run_listener("tcp", address, Settings(), FakeServices, announce=lambda line: None) == 130
 
@@ -151,12 +151,12 @@ def test_files_are_read_for_a_client_on_stdio_only(
     async def serve_pipes(server: LeanVibeServer, pipes: Pipes) -> int:
         return await serve(lambda: server)
 
-    async def listen(address: Address, make_server: Callable[[], LeanVibeServer], announce: object) -> None:
+    async def serve_clients(address: Address, make_server: Callable[[], LeanVibeServer], announce: object) -> None:
         await serve(make_server)
 
     monkeypatch.setattr(run, "serve_pipes", serve_pipes)
-    monkeypatch.setattr(run, "serve_tcp", listen)
-    monkeypatch.setattr(run, "serve_websocket", listen)
+    monkeypatch.setattr(listen, "serve_tcp", serve_clients)
+    monkeypatch.setattr(listen, "serve_websocket", serve_clients)
     if transport == "stdio":
         run.run_stdio(Pipes(0, 1), Settings(), FakeServices)
     else:
@@ -172,14 +172,14 @@ def test_a_listeners_own_services_stay_for_the_next_client(
     services = FakeServices()
     closed: list[int] = []
 
-    async def listen(address: Address, make_server: Callable[[], LeanVibeServer], announce: object) -> None:
+    async def serve_clients(address: Address, make_server: Callable[[], LeanVibeServer], announce: object) -> None:
         for _ in range(2):
             server = make_server()
             assert server.services is services
             server.give_back_services()
             closed.append(services.closed)
 
-    monkeypatch.setattr(run, "serve_tcp", listen)
+    monkeypatch.setattr(listen, "serve_tcp", serve_clients)
     address = Address("127.0.0.1", 0)
     assert run.run_listener("tcp", address, Settings(), lambda settings: services, announce=lambda line: None) == 0
     assert [*closed, services.closed] == [0, 0, 1]

@@ -1,4 +1,4 @@
---- What differs between Neovim 0.10 and 0.11. Nothing else belongs here.
+--- What differs between Neovim 0.10, 0.11 and 0.12. Nothing else belongs here.
 
 local M = {}
 
@@ -84,6 +84,20 @@ function M.code_units(line, encoding)
   end
   local utf32, utf16 = vim.str_utfindex(line)
   return encoding == "utf-32" and utf32 or utf16
+end
+
+--- Whether Neovim shows suggestions while one types.
+---@return boolean
+function M.has_inline_completion()
+  return vim.lsp.inline_completion ~= nil
+end
+
+--- Have Neovim ask a server for suggestions, where it can. Which server has any is the server's word.
+---@param client_id integer
+function M.enable_inline_completion(client_id)
+  if M.has_inline_completion() then
+    vim.lsp.inline_completion.enable(true, { client_id = client_id })
+  end
 end
 
 return M

@@ -1,10 +1,11 @@
 --- The window of an answer: a floating Markdown buffer that grows while text streams in.
 ---
---- Text is collected and written at most every REDRAW_MS, so that no rate of chunks can keep Neovim from its keys.
+--- Text is collected and written at the pace of `leanvibe.pace`.
+
+local pace = require("leanvibe.pace")
 
 local M = {}
 
-local REDRAW_MS = 40
 local SEPARATOR = " · "
 
 ---@class leanvibe.Float
@@ -14,7 +15,6 @@ local SEPARATOR = " · "
 ---@field private footer_parts string[]
 ---@field private settings leanvibe.FloatOptions
 ---@field private pending string[] text that is not in the buffer yet
----@field private scheduled boolean whether a redraw is due
 ---@field private closed boolean
 ---@field private on_close fun()
 local Float = {}
@@ -109,7 +109,6 @@ end
 
 --- Write what was collected, and fit the window to it.
 function Float:flush()
-  self.scheduled = false
   if not self:is_open() then
     return
   end
@@ -131,12 +130,9 @@ end
 
 ---@private
 function Float:redraw_soon()
-  if not self.scheduled then
-    self.scheduled = true
-    vim.defer_fn(function()
-      self:flush()
-    end, REDRAW_MS)
-  end
+  pace.soon(self, function()
+    self:flush()
+  end)
 end
 
 --- Add text at the end.
@@ -209,13 +205,14 @@ end
 
 ---@private
 function Float:watch_window()
-  local group = vim.api.nvim_create_augroup("leanvibe.float", { clear = true })
+  local group = vim.api.nvim_create_augroup("leanvibe.float." .. self.win, { clear = true })
   vim.api.nvim_create_autocmd("WinClosed", {
     group = group,
     pattern = tostring(self.win),
     once = true,
     desc = "Cancel a LeanVibe question whose window was closed",
     callback = function()
+      vim.api.nvim_del_augroup_by_id(group)
       if not self.closed then
         self.closed = true
         self.on_close()
@@ -254,16 +251,14 @@ end
 --- Open a window and put the cursor into it.
 ---@param title string
 ---@param footer string[] see Float:footer
----@param settings leanvibe.FloatOptions
 ---@param hooks leanvibe.FloatHooks
 ---@return leanvibe.Float
-function M.open(title, footer, settings, hooks)
+function M.open(title, footer, hooks)
   local self = setmetatable({
     title = vim.trim((title:gsub("%s+", " "))),
     footer_parts = footer,
-    settings = settings,
+    settings = require("leanvibe").options.float,
     pending = {},
-    scheduled = false,
     closed = false,
     on_close = hooks.on_close,
   }, Float)
@@ -274,6 +269,17 @@ function M.open(title, footer, settings, hooks)
   self:set_keys(hooks.on_stop)
   self:watch_window()
   return self
+end
+
+--- Show a text that is whole.
+---@param title string
+---@param text string
+function M.show(title, text)
+  local nothing = function() end
+  local float = M.open(title, { "q closes" }, { on_close = nothing, on_stop = nothing })
+  float:replace(text)
+  float:flush()
+  vim.api.nvim_win_set_cursor(float.win, { 1, 0 })
 end
 
 return M

@@ -39,7 +39,7 @@ local function check_program(cmd)
   local path = vim.fn.exepath(cmd[1])
   if path == "" then
     vim.health.error(cmd[1] .. " was not found.", {
-      "Install it: pip install leanvibe-lsp",
+      "Install it: uv tool install leanvibe-lsp",
       'Or give its path: require("leanvibe").setup{ cmd = { "/path/to/leanvibe-lsp" } }',
     })
     return
@@ -52,6 +52,17 @@ local function check_program(cmd)
       path .. " does not tell its version.",
       "Run in a terminal: " .. table.concat(cmd, " ") .. " --version"
     )
+  end
+end
+
+---@param options leanvibe.Options
+local function check_inline_completion(options)
+  if vim.tbl_get(options.settings, "inlineCompletion", "enabled") ~= true then
+    vim.health.info("Inline completion is off: settings = { inlineCompletion = { enabled = true } } switches it on.")
+  elseif compat.has_inline_completion() then
+    vim.health.ok("Inline completion is on.")
+  else
+    vim.health.warn("Inline completion is on, but this Neovim cannot show it.", "Neovim 0.12 or newer can.")
   end
 end
 
@@ -96,6 +107,7 @@ function M.check()
   end
   vim.health.ok("setup() was called.")
   check_program(leanvibe.options.cmd)
+  check_inline_completion(leanvibe.options)
 
   vim.health.start("LeanVibe: server")
   local clients = vim.lsp.get_clients({ name = leanvibe.client_name })

@@ -14,7 +14,8 @@ local M = {}
 ---@field cmd? string[]|fun(dispatchers: table, config: table): table how to start or reach the server
 ---@field filetypes? string[] filetypes the server is started for
 ---@field root_markers? string[] file names that mark the root of a project
----@field init_options? { model?: string, engine?: string } sent to the server when it starts
+---@field init_options? table the server's settings when it starts
+---@field settings? table the same, and again whenever it asks; they count before `init_options`
 ---@field float? leanvibe.FloatOptions the window of an answer
 
 ---@type leanvibe.Options
@@ -42,6 +43,7 @@ local defaults = {
   },
   root_markers = { ".git", "pyproject.toml", "package.json", "go.mod", "Cargo.toml" },
   init_options = {},
+  settings = {},
   float = { width = 100, height = 0.6 },
 }
 
@@ -84,11 +86,12 @@ end
 ---@param given leanvibe.Options
 local function validate(given)
   compat.validate("options", given, "table")
-  reject_unknown("", given, { "cmd", "filetypes", "root_markers", "init_options", "float" })
+  reject_unknown("", given, { "cmd", "filetypes", "root_markers", "init_options", "settings", "float" })
   compat.validate("cmd", given.cmd, is_command, true, "list of strings, or function")
   compat.validate("filetypes", given.filetypes, vim.islist, true, "list of filetypes")
   compat.validate("root_markers", given.root_markers, vim.islist, true, "list of file names")
   compat.validate("init_options", given.init_options, "table", true)
+  compat.validate("settings", given.settings, "table", true)
   compat.validate("float", given.float, "table", true)
   local float = given.float or {}
   reject_unknown("float.", float, { "border", "width", "height" })
@@ -100,23 +103,33 @@ end
 ---@param options leanvibe.Options
 ---@return table config as for |vim.lsp.start()|, without the root
 local function client_config(options)
+  local first = vim.tbl_deep_extend("force", options.init_options, options.settings)
   return {
     name = M.client_name,
     cmd = options.cmd,
     -- An empty Lua table would be sent as a list.
-    init_options = next(options.init_options) and options.init_options or nil,
+    init_options = next(first) and first or nil,
+    settings = next(options.settings) and { leanvibe = options.settings } or nil,
+    -- Neovim looks at the version of an edit, but does not say so.
+    capabilities = { workspace = { workspaceEdit = { documentChanges = true } } },
     handlers = {
       ["$/progress"] = function(...)
-        return require("leanvibe.ask").on_progress(...)
+        return require("leanvibe.requests").on_progress(...)
+      end,
+      ["workspace/applyEdit"] = function(...)
+        return require("leanvibe.change").on_apply_edit(...)
       end,
     },
     commands = {
       ["leanvibe.explain"] = function(...)
         require("leanvibe.ask").explain(...)
       end,
+      ["leanvibe.change"] = function(...)
+        require("leanvibe.change").change(...)
+      end,
     },
     on_exit = function(...)
-      require("leanvibe.ask").on_exit(...)
+      require("leanvibe.requests").on_exit(...)
     end,
   }
 end
@@ -163,7 +176,17 @@ function M.setup(given)
     group = group,
     desc = "Notice a question that the server itself cancelled",
     callback = function(event)
-      require("leanvibe.ask").on_request(event)
+      require("leanvibe.requests").on_request(event)
+    end,
+  })
+  vim.api.nvim_create_autocmd("LspAttach", {
+    group = group,
+    desc = "Show what LeanVibe suggests, where its settings and Neovim can",
+    callback = function(event)
+      local client = vim.lsp.get_client_by_id(event.data.client_id)
+      if client and client.name == M.client_name then
+        compat.enable_inline_completion(client.id)
+      end
     end,
   })
 
@@ -176,6 +199,13 @@ function M.setup(given)
   else
     start_by_filetype(config, options, group)
   end
+end
+
+--- Model, rung and state for a status line, as "smollm2 · model · ready"; "" where no server is attached. Never waits.
+---@param bufnr? integer the current buffer when absent
+---@return string
+function M.statusline(bufnr)
+  return require("leanvibe.status").line(bufnr)
 end
 
 return M

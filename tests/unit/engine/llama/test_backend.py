@@ -82,6 +82,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> LlamaEngine:
     fake = SimpleNamespace(
         Server=Server,
         CommonParams=lambda: SimpleNamespace(model=SimpleNamespace()),
+        llama_load_mode=SimpleNamespace(LLAMA_LOAD_MODE_NONE=0),
         get_device_info=lambda: [{"type": "GGML_BACKEND_DEVICE_TYPE_CPU"}],
         events=[],
         fails=False,
@@ -124,6 +125,7 @@ def test_load_gives_the_facts(engine: LlamaEngine) -> None:
     server = engine.fake.made[0]  # type: ignore[attr-defined]
     assert (server.folder_mode, server.folder.exists()) == (0o700, False)
     assert len(server.parameters.api_keys[0]) == 64
+    assert server.parameters.load_mode == 0  # read, not mapped
     engine.close()
     engine.close()
     with pytest.raises(EngineError, match="not loaded"):
@@ -135,7 +137,29 @@ def test_a_missing_library_is_a_backend_error(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "xllamacpp", None)
     with pytest.raises(BackendError) as caught:
         LlamaEngine(located()).load(CancelToken())
-    assert "xllamacpp" in caught.value.next_step
+    assert caught.value.next_step == "Run `pip install xllamacpp`."
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("import no_such_part", "ModuleNotFoundError: No module named 'no_such_part'"),
+        ("raise ImportError('libstdc++.so.6: wrong version')", "ImportError: libstdc++.so.6: wrong version"),
+        ("raise RuntimeError('this CPU is too old')", "RuntimeError: this CPU is too old"),
+        ("raise SystemExit('go away')", "SystemExit: go away"),
+    ],
+)
+def test_a_library_that_is_there_and_broken_is_not_called_absent(
+    engine: LlamaEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str, said: str
+) -> None:
+    """Whatever its import raises is the cause that a person reads."""
+    (tmp_path / "xllamacpp.py").write_text(source, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "xllamacpp", raising=False)
+    with pytest.raises(BackendError) as caught:
+        engine.load(CancelToken())
+    assert caught.value.message == f"llama.cpp is installed here, but cannot be used: {said}."
+    assert caught.value.next_step == "Run `pip install --force-reinstall xllamacpp`."
 
 
 def test_weights_that_llama_cpp_refuses(engine: LlamaEngine) -> None:

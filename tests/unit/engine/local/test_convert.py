@@ -257,7 +257,7 @@ def test_a_place_in_use_is_refused(source, tmp_path):
 def test_a_full_disk_is_found_before_anything_is_written(source, tmp_path, monkeypatch):
     """With the figures."""
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1 << 20))
-    with pytest.raises(UsageError, match="MB are free for it"):
+    with pytest.raises(UsageError, match=r"537 MB of the disk stay free; .* has 1 MB"):
         _convert(source, tmp_path / "out", Recipe())
 
 

@@ -3,6 +3,9 @@ from __future__ import annotations
 import ctypes
 import subprocess
 import sys
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -79,6 +82,21 @@ def test_without_mlx(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BackendError, match="pip install 'leanvibe-lsp"):
         runtime.device()
     assert "pip install" in runtime_facts()["problem"]
+
+
+@pytest.mark.parametrize("error", ["SystemExit", "OSError", "RuntimeError"])
+def test_an_mlx_that_breaks_in_its_import(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: str) -> None:
+    """Whatever it raises is an error with a name."""
+    (tmp_path / "broken_mlx.py").write_text(f"raise {error}('planted')", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    class Broken(ModuleType):
+        def __getattr__(self, name: str) -> object:
+            return import_module("broken_mlx")
+
+    monkeypatch.setitem(sys.modules, "leanvibe_lsp.engine.local.arrays", Broken("arrays"))
+    with pytest.raises(BackendError, match="MLX cannot run here: planted"):
+        runtime.device()
 
 
 def test_version_of_nothing() -> None:

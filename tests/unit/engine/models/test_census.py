@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leanvibe_lsp.core.cancel import CancelToken
-from leanvibe_lsp.engine.models.census import LANES, count, take_census
+from leanvibe_lsp.engine.models import census
+from leanvibe_lsp.engine.models.census import LANES, count, take_census, zero_matrices
 from leanvibe_lsp.engine.models.tensor import TensorInfo
 
 
@@ -93,3 +94,29 @@ def test_weights_of_another_kind_are_said_to_be_skipped(tmp_path):
     }
     census = take_census([(tmp_path / "weights", tensors)], CancelToken())
     assert census.skipped == ("the weights of 2 IQ4_XS tensors",)
+
+
+def _zero_matrices(tmp_path, dtype, shape, weights, name="w.weight"):
+    (tmp_path / "weights").write_bytes(weights)
+    tensors = {name: TensorInfo(dtype, shape, 0, len(weights))}
+    return [str(problem) for problem in zero_matrices([(tmp_path / "weights", tensors)], CancelToken())]
+
+
+@pytest.mark.parametrize("size", [8, 1 << 10, 1 << 19])
+def test_a_matrix_of_zeros_alone_is_found_by_a_sample(tmp_path, size):
+    """Of any size; one number anywhere is enough to be a matrix, and vectors and biases may be 0."""
+    said = ["w.weight: expected trained weights, found zeros alone"]
+    assert _zero_matrices(tmp_path, "F16", (2, size // 4), bytes(size)) == said
+    for at in (0, size // 3, size - 1):
+        weights = bytearray(size)
+        weights[at] = 1
+        assert _zero_matrices(tmp_path, "F16", (2, size // 4), weights) == []
+    assert _zero_matrices(tmp_path, "F16", (size // 2,), bytes(size)) == []
+    assert _zero_matrices(tmp_path, "F16", (2, size // 4), bytes(size), "w.biases") == []
+    assert _zero_matrices(tmp_path, "IQ4_XS", (2, size // 4), bytes(size)) == []
+
+
+def test_a_sound_matrix_is_not_read_whole(tmp_path, monkeypatch):
+    """A model of gigabytes is looked at in a moment."""
+    monkeypatch.setattr(census, "_pieces", None)
+    assert _zero_matrices(tmp_path, "F32", (2, 1 << 18), bytes(1 << 19) + b"\x22" * ((1 << 21) - (1 << 19))) == []

@@ -155,3 +155,16 @@ def test_reading_stops_at_a_cancel(located: Located) -> None:
     cancel.cancel()
     with pytest.raises(Cancelled):
         sha256_of(located.path, progress=lambda _: None, cancel=cancel)
+
+
+def test_a_full_disk_leaves_no_half_file_behind(
+    located: Located, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check works without stamps, and the file that could not be written is removed."""
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(digest.json, "dump", fail)
+    assert check(replace(located, digest=_digest(located)), tmp_path) == _digest(located)
+    assert list((tmp_path / "cache").iterdir()) == []

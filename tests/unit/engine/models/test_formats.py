@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shutil
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -120,6 +122,16 @@ def test_nothing_there_is_not_found(tmp_path):
     """A wrong path is not a wrong format."""
     with pytest.raises(ModelNotFound, match="no file or folder"):
         detect(tmp_path / "nothing")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
+def test_a_pipe_is_no_model_and_is_never_opened(tmp_path):
+    """Opening one waits for a writer, for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ModelFormatError, match="pipe is no file"):
+        detect(tmp_path / "pipe")
+    with pytest.raises(ModelFormatError, match="null is no file"):
+        detect(Path(os.devnull))
 
 
 def test_a_file_nobody_may_read_is_an_error_with_a_name(tmp_path, monkeypatch):

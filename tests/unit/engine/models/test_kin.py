@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 
@@ -19,7 +20,7 @@ from leanvibe_lsp.engine.models.kin import (
     tensor_digest,
 )
 from leanvibe_lsp.engine.models.registry import REGISTRY, resolve
-from leanvibe_lsp.engine.models.verify import verify_files
+from leanvibe_lsp.engine.models.verify import doubt_about, verify_files
 from leanvibe_lsp.errors import ModelDamaged, ModelFormatError
 from tests.support.gguf import llama_metadata, llama_shapes, write_gguf
 
@@ -131,6 +132,20 @@ def test_a_fine_tune_is_suspected_and_not_condemned(known):
     ]
     assert _perplexity(known) is None
     assert _check(known) is None
+
+
+def test_a_few_tensors_of_a_known_model_that_are_others_are_a_reason_to_doubt(known):
+    """A fine-tune has more of them; of a file whose digest was checked nothing is read."""
+    located = resolve(str(known), cache=known.parent)
+    assert doubt_about(located, CancelToken()) == ""
+    _change(known, "blk.1.attn_v.weight")
+    said = "blk.1.attn_v.weight: expected the weights of smollm2, found others: a fine-tune, or damage"
+    assert doubt_about(located, CancelToken()) == said
+    assert doubt_about(replace(located, digest="d"), CancelToken()) == ""
+    _change(known, "blk.0.attn_v.weight", "blk.0.attn_q.weight", "blk.1.attn_q.weight")
+    assert doubt_about(located, CancelToken()) == ""
+    known.unlink()
+    assert doubt_about(located, CancelToken()) == ""
 
 
 def test_another_model_of_the_same_shape_is_no_kin(known):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from leanvibe_lsp.engine.base import Alternative, Loaded
 from leanvibe_lsp.engine.mock import CharacterTokenizer
-from leanvibe_lsp.engine.models.selftest import KNOWN_ANSWERS, Probe, State, judge, run_selftest
+from leanvibe_lsp.engine.models.selftest import KNOWN_ANSWERS, Probe, State, Verdict, judge, run_selftest
 
 LOADED = Loaded(64, 0, "cpu", CharacterTokenizer(), "")
 
@@ -146,3 +146,17 @@ def test_an_engine_that_says_nothing_is_unverified() -> None:
     verdict = run_selftest(LOADED, lambda _: [])
     assert verdict.state is State.UNVERIFIED
     assert verdict.mean == 0.0
+
+
+@pytest.mark.parametrize(
+    ("state", "doubt", "becomes"),
+    [
+        (State.VERIFIED, "", State.VERIFIED),
+        (State.VERIFIED, "w: zeros alone", State.DEGRADED),
+        (State.DEGRADED, "w: zeros alone", State.DEGRADED),
+        (State.UNVERIFIED, "w: zeros alone", State.UNVERIFIED),
+    ],
+)
+def test_no_model_with_a_doubt_is_verified(state, doubt, becomes):
+    """The known answers look at eight moments; zeros in a matrix are seen without them."""
+    assert Verdict(state, 0.9, ()).doubted(doubt).state == becomes

@@ -80,6 +80,31 @@ def test_more_blocks_than_there_are_is_one_problem_in_every_family(tmp_path, fam
     )
 
 
+@pytest.mark.parametrize("family", ["llama", "gemma"])
+@pytest.mark.parametrize(
+    ("key", "number", "expected"),
+    [
+        ("block_count", 0, "at least 1"),
+        ("context_length", 0, "32 to 2147483647 tokens"),
+        ("context_length", 1, "32 to 2147483647 tokens"),
+        ("context_length", 31, "32 to 2147483647 tokens"),
+        ("context_length", 1 << 31, "32 to 2147483647 tokens"),
+        ("rope.dimension_count", 0, "an even number, at least 2"),
+        ("rope.dimension_count", 1, "an even number, at least 2"),
+    ],
+)
+def test_a_number_that_ends_llama_cpp_is_one_problem_in_every_family(tmp_path, family, key, number, expected):
+    """It asserts on these, and takes the process along, or never comes back: no loader may see them."""
+    metadata = {"general.architecture": family, f"{family}.{key}": number}
+    assert _gguf(tmp_path, **metadata).problems == (Problem(f"{family}.{key}", expected, str(number)),)
+
+
+@pytest.mark.parametrize("length", [32, 8_192, (1 << 31) - 1])
+def test_a_window_of_any_usual_size_is_good(tmp_path, length):
+    """From the smallest that the known answers fit in, to the largest that llama.cpp can count."""
+    assert _gguf(tmp_path, **{"llama.context_length": length}).ok
+
+
 def test_the_blocks_of_an_unknown_family_may_be_all_there(tmp_path):
     """As many as said, also under a prefix as T5 has it: no problem."""
     shapes = {f"dec.{name}": shape for name, shape in llama_shapes().items()}
@@ -88,7 +113,7 @@ def test_the_blocks_of_an_unknown_family_may_be_all_there(tmp_path):
     assert report.skipped
 
 
-@pytest.mark.parametrize("key", ["llama.embedding_length", "llama.attention.head_count", "llama.block_count"])
+@pytest.mark.parametrize("key", ["llama.embedding_length", "llama.attention.head_count"])
 def test_metadata_without_a_size_is_a_problem(tmp_path, key):
     """Zero heads do not divide by zero."""
     assert [problem.subject for problem in _gguf(tmp_path, **{key: 0}).problems] == [key]

@@ -267,13 +267,27 @@ def test_a_wrong_answer_is_an_error_with_a_name(asking: Asking, set_limit: SetLi
     assert asking.receipts.read()[-1].outcome.startswith(type(caught.value).__name__)
 
 
-@pytest.mark.parametrize("planted", [reply(b"<html>", 200, "text/html"), document({"object": "list"}), document([1])])
+@pytest.mark.parametrize(
+    "planted",
+    [reply(b"<html>", 200, "text/html"), reply(b""), document({"object": "list"}), document([1])],
+)
 def test_what_is_no_list_of_models_is_an_error(asking: Asking, planted: Reply) -> None:
-    """A wrong address is found when the engine loads."""
+    """A wrong address is found when the engine loads; one that ends in /v1 is not told to do so."""
     asking.server.on("/v1/models", planted)
-    with pytest.raises(RemoteError, match="models") as caught:
+    asking.server.on("/api/models", planted)
+    whole = asking.server.url
+    for url, advice in ((whole, "Look at the server's log."), (whole.replace("/v1", "/api"), "it mostly ends in /v1.")):
+        with pytest.raises(RemoteError, match=f"{url}/models ") as caught:
+            asking.make(url=url).load(CancelToken())
+        assert caught.value.next_step.endswith(advice)
+
+
+def test_an_empty_reply_is_called_empty(asking: Asking) -> None:
+    """With the address that was asked, all of it."""
+    asking.server.on("/v1/models", reply(b""))
+    with pytest.raises(RemoteError) as caught:
         asking.engine.load(CancelToken())
-    assert "/v1" in caught.value.next_step
+    assert caught.value.message == f"{asking.server.url}/models gave an empty reply instead of JSON."
 
 
 # Patience

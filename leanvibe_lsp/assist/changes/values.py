@@ -8,6 +8,7 @@ from enum import StrEnum
 from leanvibe_lsp.assist.answer import Answer, Place
 from leanvibe_lsp.core.edits import TextEdit
 from leanvibe_lsp.core.text import Span
+from leanvibe_lsp.documents.gathered import NOTHING, Gathered
 from leanvibe_lsp.documents.snapshot import Snapshot
 from leanvibe_lsp.engine.base import Source
 
@@ -37,22 +38,37 @@ class Complaint:
 
 @dataclass(frozen=True, slots=True)
 class ChangeRequest:
-    """One change of one place. `instruction` is the person's own words (REWRITE needs them)."""
+    """One change of one place. `instruction` is the person's own words (REWRITE needs them).
+
+    `gathered` is what was found around it (`assist/gathering.py`); `secrets` are globs of files, beside the built-in
+    ones, that no model may see.
+    """
 
     kind: ChangeKind
     place: Place
     instruction: str = ""
     complaint: Complaint | None = None
     max_tokens: int | None = None
+    gathered: Gathered = NOTHING
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at before an edit was believed: "parses", "complaint gone", "nothing new", ..."""
+    """One thing that was looked at before an edit was believed: "parses", "complaint gone", "nothing new", ...
+
+    `passed` only when it was shown. What could not be checked is not `checked`, and nothing is refused for it.
+    """
 
     name: str
     passed: bool
     detail: str = ""
+    checked: bool = True
+
+    @property
+    def failed(self) -> bool:
+        """It was looked at and is not as it should be."""
+        return self.checked and not self.passed
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,93 @@
+"""The comment that silences a rule at a place: `leanvibe: ignore[rule]`, in the language's own syntax. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from leanvibe_lsp.core.edits import TextEdit
+from leanvibe_lsp.core.text import Span
+from leanvibe_lsp.documents.grammars import language_of, parse
+from leanvibe_lsp.documents.snapshot import Snapshot
+from leanvibe_lsp.documents.syntax import edited, encoded
+
+# Before and behind the words of a comment, and the languages that write one so.
+_MARKS = {
+    language: (opening, closing)
+    for opening, closing, languages in (
+        ("# ", "", "python ruby bash elixir perl r julia make yaml toml dockerfile hcl"),
+        ("// ", "", "javascript typescript tsx go rust java c cpp csharp php kotlin scala gomod dot objc hack"),
+        ("-- ", "", "sql sqlite lua haskell elm"),
+        ("<!-- ", " -->", "html markdown"),
+        ("/* ", " */", "css"),
+        ("; ", "", "elisp commonlisp tsq"),
+        ("% ", "", "erlang"),
+    )
+    for language in languages.split()
+}
+_OPENINGS = tuple({opening.strip() for opening, _ in _MARKS.values()})
+_IGNORE = re.compile(r"leanvibe: ignore\[([^\]\r\n]*)\]")
+
+
+def suppression(snapshot: Snapshot, span: Span, rule: str) -> TextEdit | None:
+    """The edit that silences `rule` where `span` stands; None where no comment can. See `tiers.suppression`.
+
+    A comment that silences another rule there takes this one in. Else it stands at the end of the first line, on a line
+    of its own above it, or at the end of the last line: the first of these where it is a comment to the grammar.
+    """
+    lines = snapshot.lines
+    first, last = lines.line_of(span.start), lines.line_of(max(span.start, span.end - 1))
+    edits = [*_extended(snapshot, (first, last), rule)]
+    marks = _MARKS.get(language_of(snapshot.language_id, snapshot.path) or "")
+    if marks is not None:
+        comment = f"{marks[0]}leanvibe: ignore[{rule}]{marks[1]}"
+        edits += [_behind(snapshot, first, comment), _above(snapshot, first, comment), _behind(snapshot, last, comment)]
+    return next((edit for edit in edits if _is_comment(snapshot, edit)), None)
+
+
+def _extended(snapshot: Snapshot, numbers: tuple[int, ...], rule: str) -> Iterator[TextEdit]:
+    lines = snapshot.lines
+    above = numbers[0] - 1
+    if above >= 0 and not lines.line_text(above).strip().startswith(_OPENINGS):
+        above = -1
+    for number in (*numbers, *((above,) if above >= 0 else ())):
+        line = lines.line_span(number)
+        if (there := _IGNORE.search(snapshot.text, line.start, line.end)) is not None:
+            rules = [one.strip() for one in there[1].split(",") if one.strip()]
+            yield TextEdit(Span(there.start(1), there.end(1)), ", ".join(dict.fromkeys((*rules, rule))))
+
+
+def _behind(snapshot: Snapshot, number: int, comment: str) -> TextEdit:
+    line, text = snapshot.lines.line_span(number), snapshot.lines.line_text(number)
+    return TextEdit(Span(line.start + len(text.rstrip()), line.end), f"  {comment}")
+
+
+def _above(snapshot: Snapshot, number: int, comment: str) -> TextEdit:
+    line, text = snapshot.lines.line_span(number), snapshot.lines.line_text(number)
+    indent = text[: len(text) - len(text.lstrip())]
+    return TextEdit(Span(line.start, line.start), f"{indent}{comment}{_line_ending(snapshot, number)}")
+
+
+def _is_comment(snapshot: Snapshot, edit: TextEdit) -> bool:
+    """Whether what is written becomes part of a comment, and breaks nothing; without a grammar that is believed."""
+    before = parse(snapshot)
+    if before is None:
+        return True
+    lines = edited(snapshot.lines, edit)
+    after = parse(replace(snapshot, text=lines.text, lines=lines))
+    if after is None:
+        return False
+    at = len(encoded(lines.text[: edit.span.start])) + len(edit.text) - len(edit.text.lstrip())
+    node = after.root_node.descendant_for_byte_range(at, at + len(edit.text.strip()))
+    is_comment = node is not None and "comment" in node.type
+    return is_comment and (before.root_node.has_error or not after.root_node.has_error)
+
+
+def _line_ending(snapshot: Snapshot, number: int) -> str:
+    """That of the line, or of the one before it for the last one."""
+    lines = snapshot.lines
+    for line in range(number, -1, -1):
+        if line + 1 < lines.line_count:
+            return snapshot.text[lines.line_span(line).end : lines.line_span(line + 1).start]
+    return "\n"

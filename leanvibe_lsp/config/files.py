@@ -1,0 +1,111 @@
+"""Files of settings: `leanvibe.toml`, `[tool.leanvibe]` of pyproject.toml, and the user's own. Reads, never writes."""
+
+from __future__ import annotations
+
+import re
+import stat
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from leanvibe_lsp.config.layers import USER_FILE, WORKSPACE, Layer, Problem
+from leanvibe_lsp.config.limits import limit
+from leanvibe_lsp.config.options import read_options
+
+NAMES = ("pyproject.toml", "leanvibe.toml")  # a folder's own; the second says more
+_PYPROJECT = "pyproject.toml"
+_SECTION = ("tool", "leanvibe")
+_HEADER = re.compile(r"\s*\[([^\[\]]+)\]\s*(?:#.*)?")
+_KEY = re.compile(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""", re.ASCII)
+_AT_LINE = re.compile(r"\(at line (\d+), column \d+\)$")
+
+
+def workspace_layers(root: Path, last_good: Mapping[Path, Layer]) -> tuple[Layer, ...]:
+    """What a workspace's files say, lowest first. `last_good`: what counts on for a file that is broken now."""
+    found = (root / name for name in NAMES)
+    return tuple(read_layer(path, WORKSPACE, last_good.get(path)) for path in found if path.is_file())
+
+
+def read_layer(path: Path, name: str, last_good: Layer | None = None) -> Layer:
+    """What a file says. Of one that is no TOML the last good reading counts on, with that as a problem. Never raises.
+
+    `name` is USER_FILE or WORKSPACE; of the latter only what a workspace may say is taken.
+    """
+    try:
+        text = _read(path)
+        content: Any = tomllib.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
+        return _broken(path, name, error, last_good)
+    for part in _SECTION if path.name == _PYPROJECT else ():
+        content = content.get(part) if isinstance(content, dict) else None
+    reading = read_options(content, workspace=name != USER_FILE)
+    wanted = [*reading.values, *(problem.field for problem in reading.problems)]
+    lines = lines_of(text, _SECTION if path.name == _PYPROJECT else ())
+    found = {field: lines[near] for field in wanted if (near := _nearest(field, lines)) is not None}
+    return Layer(name, reading.values, tuple(reading.problems), path, found)
+
+
+def lines_of(text: str, section: tuple[str, ...] = ()) -> dict[str, int]:
+    """The line, from 1, on which each table and key under `section` begins, by its name with dots.
+
+    Reads lines, not TOML: a line inside a long text that looks like a key may be taken for one.
+    """
+    lines: dict[str, int] = {}
+    table: tuple[str, ...] = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.fullmatch(line):
+            table = path = _parts(header[1])
+        elif key := _KEY.match(line):
+            path = (*table, *_parts(key[1]))
+        else:
+            continue
+        if path[: len(section)] == section:
+            for end in range(len(section), len(path)):
+                lines.setdefault(".".join(path[len(section) : end + 1]), number)
+    return lines
+
+
+def _read(path: Path) -> str:
+    """Raises OSError, and ValueError for what is no text file of a sane size."""
+    with path.open("rb") as file:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ValueError("is no regular file")
+        data = file.read(limit("config.file_bytes") + 1)
+    if len(data) > limit("config.file_bytes"):
+        raise ValueError(f"is larger than {limit('config.file_bytes')} bytes")
+    return data.decode("utf-8-sig").replace("\r\n", "\n")
+
+
+def _broken(path: Path, name: str, error: Exception, last_good: Layer | None) -> Layer:
+    said = error.strerror if isinstance(error, OSError) else str(error)
+    if isinstance(error, UnicodeDecodeError):
+        said = "it is not UTF-8"
+    at = _AT_LINE.search(said or "")
+    kept = "; what it said before still counts" if last_good is not None else ""
+    problem = Problem("", f"cannot be read: {said or type(error).__name__}{kept}")
+    lines = {"": int(at[1])} if at else {}
+    if last_good is None:
+        return Layer(name, {}, (problem,), path, lines)
+    kept_problems = tuple(one for one in last_good.problems if one.field)  # without that of an earlier broken reading
+    return Layer(name, last_good.values, (*kept_problems, problem), path, {**last_good.lines, **lines})
+
+
+def _parts(key: str) -> tuple[str, ...]:
+    try:
+        content: Any = tomllib.loads(f"{key} = 0")
+    except ValueError:
+        return (key,)
+    parts = []
+    while isinstance(content, dict):
+        (name, content), *_ = content.items()
+        parts.append(name)
+    return tuple(parts)
+
+
+def _nearest(field: str, lines: Mapping[str, int]) -> str | None:
+    """The field itself, or the table that it stands in."""
+    while field not in lines:
+        if not (field := field.rpartition(".")[0]):
+            return None
+    return field

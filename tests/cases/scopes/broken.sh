@@ -1,0 +1,10 @@
+source ./lib.sh
+
+greet() {
+  if [ "$1" = x ]; then
+    echo "hello
+}
+
+after() {
+  echo $(ls
+}

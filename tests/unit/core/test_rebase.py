@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+from leanvibe_lsp.core.edits import TextEdit, applied
+from leanvibe_lsp.core.rebase import rebased
+from leanvibe_lsp.core.text import Encoding, Span
+from leanvibe_lsp.documents.store import Change, DocumentStore
+
+_PIECES = ("a", "b", "foo", " ", "\r\n", "\n", "👩‍💻", "é", "    ", "def f():\r\n", "}")
+_URI = "untitled:x"
+
+
+def edit(start: int, end: int, text: str) -> TextEdit:
+    return TextEdit(Span(start, end), text)
+
+
+def _text(draw: random.Random, most: int) -> str:
+    return "".join(draw.choice(_PIECES) for _ in range(draw.randrange(most)))
+
+
+def _span(draw: random.Random, length: int, most: int) -> Span:
+    start = draw.randrange(length + 1)
+    return Span(start, min(length, start + draw.randrange(most)))
+
+
+def _pending(draw: random.Random, length: int) -> tuple[TextEdit, ...]:
+    """One to three edits side by side."""
+    at = draw.randrange(length + 1)
+    edits: list[TextEdit] = []
+    for _ in range(draw.randrange(1, 4)):
+        end = min(length, at + draw.randrange(8))
+        edits.append(edit(at, end, _text(draw, 5)))
+        at = min(length, end + draw.randrange(1, 6))
+    return tuple(edits)
+
+
+def _typed(store: DocumentStore, draw: random.Random, marks: list[int | None]) -> None:
+    """One didChange of one or two edits, by ranges or as a whole; `marks` has the same done to it."""
+    snapshot = store.get(_URI)
+    assert snapshot is not None
+    lines = snapshot.lines
+    changes: list[Change] = []
+    for _ in range(draw.randrange(1, 3)):
+        span, text = _span(draw, len(lines.text), 6), _text(draw, 4)
+        changed = lines.edited(span, text)
+        if draw.random() < 0.15:
+            changes.append(Change(changed.text))
+        else:
+            ends = [lines.position(at, Encoding.UTF16) for at in (span.start, span.end)]
+            changes.append(Change(text, *ends))
+            # A position never stands inside a line ending: the client means the place before it.
+            span = Span(*(lines.offset(end, Encoding.UTF16) for end in ends))
+            changed = lines.edited(span, text)
+        _mark(marks, lines.text[span.start : span.end], text, span.start)
+        lines = changed
+    store.change(_URI, (snapshot.version or 0) + 1, changes, Encoding.UTF16)
+
+
+def _mark(marks: list[int | None], old: str, new: str, at: int) -> None:
+    """Replace `old` by `new`; what both begin and end with was not touched."""
+    head = _shared(old, new)
+    tail = _shared(old[head:][::-1], new[head:][::-1])
+    marks[at + head : at + len(old) - tail] = [None] * (len(new) - head - tail)
+
+
+def _shared(one: str, other: str) -> int:
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def test_2000_interleavings_never_corrupt_a_buffer() -> None:
+    """Refused, or exactly the replacement that was meant, at the place its text has moved to; often carried."""
+    draw, seen = random.Random(2_000), Counter[str]()
+    for _ in range(2_000):
+        store = DocumentStore()
+        before = store.open(_URI, "python", 1, _text(draw, 60))
+        pending = _pending(draw, len(before.text))
+        marks: list[int | None] = list(range(len(before.text)))
+        for _ in range(draw.randrange(6)):
+            _typed(store, draw, marks)
+        now, since = store.get(_URI), store.edits_since(before)
+        assert now is not None
+        assert since is not None
+        assert len(marks) == len(now.text)
+        carried = rebased(before.text, pending, since)
+        if carried is None:
+            seen["refused"] += 1
+            assert since
+            continue
+        seen["moved" if carried != pending else "stayed"] += 1
+        _check(before.text, pending, marks, now.text, carried)
+    assert seen["moved"] > 300
+    assert seen["stayed"] > 300
+
+
+def _check(
+    before: str,
+    pending: tuple[TextEdit, ...],
+    marks: list[int | None],
+    now: str,
+    carried: tuple[TextEdit, ...],
+) -> None:
+    start, end = pending[0].span.start, pending[-1].span.end
+    to_start, to_end = carried[0].span.start, carried[-1].span.end
+    assert now[to_start:to_end] == before[start:end]
+    assert [one.text for one in carried] == [one.text for one in pending]
+    assert marks[to_start:to_end] == list(range(start, end))
+    merged = applied(now, carried)
+    inner = applied(before[start:end], [edit(o.span.start - start, o.span.end - start, o.text) for o in pending])
+    assert merged == now[:to_start] + inner + now[to_end:]
+    if start == end and 0 < start < len(before):  # an insertion stays between its neighbours
+        assert marks[to_start - 1 : to_start + 1] == [start - 1, start]
+
+
+def test_a_change_that_touches_is_refused() -> None:
+    """Right before, right behind and inside are refused; one character further away it is carried."""
+    pending = (edit(4, 7, "NEW"),)
+    for change in (edit(4, 4, "x"), edit(7, 7, "x"), edit(5, 6, ""), edit(0, 4, ""), edit(0, 9, "z")):
+        assert rebased("abc def ghi", pending, (change,)) is None
+    assert rebased("abc def ghi", pending, (edit(3, 3, "xy"),)) == (edit(6, 9, "NEW"),)
+    assert rebased("abc def ghi", pending, (edit(8, 8, "xy"),)) == pending
+    assert rebased("abc def ghi", pending, (edit(0, 3, ""), edit(0, 0, "two"))) == pending
+
+
+def test_the_lines_between_two_edits_belong_to_them() -> None:
+    """Edits that were checked together are refused when something between them changed."""
+    assert rebased("a b c d e", (edit(0, 1, "x"), edit(8, 9, "y")), (edit(4, 5, "z"),)) is None
+
+
+def test_the_whole_document_sent_again_counts_for_what_differs() -> None:
+    """A client that sends everything with every key is served like one that sends ranges."""
+    pending = (edit(4, 7, "NEW"),)
+    assert rebased("abc def ghi", pending, (edit(0, 11, "abc def ghi"),)) == pending
+    assert rebased("abc def ghi", pending, (edit(0, 11, "a-c def ghi"),)) == pending
+    assert rebased("abc def ghi", pending, (edit(0, 11, "-abc def ghi"),)) == (edit(5, 8, "NEW"),)
+    assert rebased("abc def ghi", pending, (edit(0, 11, "abc d-f ghi"),)) is None
+
+
+def test_one_more_of_the_same_lines_is_refused() -> None:
+    """Which of two equal lines is new cannot be told, and the edit is about one of them."""
+    assert rebased("a\nT\nb\n", (edit(2, 3, "U"),), (edit(0, 6, "a\nT\nT\nb\n"),)) is None
+
+
+def test_one_less_of_the_same_characters_is_refused() -> None:
+    """Which of three equal characters went cannot be told, and the edit is about the first."""
+    assert rebased("aaa", (edit(0, 1, "b"),), (edit(0, 3, "aa"),)) is None
+    assert rebased("abab", (edit(3, 4, "c"),), (edit(0, 4, "ab"),)) is None
