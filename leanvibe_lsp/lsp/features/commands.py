@@ -88,8 +88,8 @@ def on_cancel(ls: LeanVibeServer, params: types.ExecuteCommandParams) -> dict[st
 
 async def _explain(ls: LeanVibeServer, request: AskParams, known: Snapshot | Path | None) -> dict[str, object]:
     answer = await ask(ls, request, known)
-    # A client that streams, or can open documents, has a better place for a long text than a message box.
-    if request.partial_result_token is None and not ls.client.can("window.show_document.support"):
+    # A client that streams has a better place for a long text than a message box; in any other it would be lost.
+    if request.partial_result_token is None:
         ls.client.show(types.MessageType.Info, answer.answer)
     return answer_json(answer)
 
