@@ -76,18 +76,19 @@ def analyze(snapshot: Snapshot, settings: EditorSettings) -> tuple[Finding, ...]
 
 
 def _look(lines: LineIndex, language: str, parsed: Syntax, known: Mapping[str, _Piece]) -> _Look:
-    spans = list(pieces(parsed, language))
-    texts = [lines.text[span.start : span.end] for span in spans]
-    # Looking at a piece alone costs several times its share of a look at the whole.
-    new = sum(len(text) for text in texts if text not in known)
+    parts = list(pieces(parsed, language))
+    texts = [lines.text[part.span.start : part.span.end] for part in parts]
+    # Looking at a piece alone costs several times its share of a look at the whole. A broken one is always looked at
+    # alone: within the whole it may read otherwise, and the same text must give the same findings.
+    new = sum(len(text) for part, text in zip(parts, texts, strict=True) if text not in known and not part.broken)
     whole = _look_at(lines.text, language) if 2 * new > len(lines.text) else None
     looked: dict[str, _Piece] = {}
     findings: list[Finding] = []
     comments: list[Span] = []
-    for span, text in zip(spans, texts, strict=True):
-        piece = looked.get(text) or known.get(text)
+    for part, text in zip(parts, texts, strict=True):
+        span, piece = part.span, looked.get(text) or known.get(text)
         if piece is None:
-            piece = _look_at(text, language) if whole is None else _part(whole, span)
+            piece = _look_at(text, language) if whole is None or part.broken else _part(whole, span)
         looked[text] = piece
         findings += (_moved(finding, span.start) for finding in piece.findings)
         comments += (_shifted(comment, span.start) for comment in piece.comments)

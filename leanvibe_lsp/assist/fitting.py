@@ -22,6 +22,7 @@ class Prompt:
     """What goes to the model, what was packed into it and left out, and all that it may quote."""
 
     ids: tuple[int, ...]
+    question: str
     messages: tuple[Message, ...]
     max_tokens: int
     packed: Packed
@@ -40,14 +41,14 @@ def build_prompt(request: AskRequest, loaded: Loaded) -> Prompt:
         refuse(place.snapshot, request.secrets)
     related = tuple(one for one in request.gathered.related if withheld(one.snapshot, request.secrets) is None)
     gathered = replace(request.gathered, related=related)
-    turns = _covered_turns(request, gathered)
+    turns, question = _covered_turns(request, gathered), _covered_question(request)
 
     def count(text: str) -> int:
         return count_tokens(loaded, text)
 
     max_tokens = min(request.max_tokens or limit("answer.tokens"), loaded.window // 2)
     room = loaded.window - max_tokens
-    asked = messages(request.question, (), ())
+    asked = messages(question, (), ())
     bare = prompt_length(loaded, asked, render(loaded, asked))
     if bare > room:
         raise ContextTooLarge(
@@ -56,11 +57,11 @@ def build_prompt(request: AskRequest, loaded: Loaded) -> Prompt:
             next_step="Ask a shorter question, or for a shorter answer.",
         )
     known = _known(loaded, turns)
-    history, bare = _remember(loaded, request.question, known, bare, room, count)
+    history, bare = _remember(loaded, question, known, bare, room, count)
     places = [(place.snapshot, place.span) for place in request.places]
     budget = min(limit("context.tokens"), room - bare)
     packed, conversation, ids = _fit(
-        loaded, request.question, history, lambda size: pack(places, size, count, gathered), budget, room
+        loaded, question, history, lambda size: pack(places, size, count, gathered), budget, room
     )
     unknown, forgotten = len(turns) - len(known), len(known) - len(history)
     omitted = packed.omitted + ((f"{forgotten} earlier messages",) if forgotten else ())
@@ -68,7 +69,16 @@ def build_prompt(request: AskRequest, loaded: Loaded) -> Prompt:
         omitted += ("secret-looking strings in earlier messages",)
     if unknown:
         omitted += (f"{unknown} earlier messages: a server answers, and it is not known which files they quote",)
-    return Prompt(ids, conversation, max_tokens, packed, omitted, _sources(packed, known if history else ()))
+    return Prompt(ids, question, conversation, max_tokens, packed, omitted, _sources(packed, known if history else ()))
+
+
+def _covered_question(request: AskRequest) -> str:
+    """The question as it was asked, but for secrets of the places: it may quote what a tool says about the code."""
+    question = request.question
+    for place in request.places:
+        if (found := cover(place.snapshot)) is not None:
+            question = found.hidden(question)
+    return question
 
 
 def _covered_turns(request: AskRequest, gathered: Gathered) -> tuple[Turn, ...]:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from tree_sitter import Node
 
+from leanvibe_lsp.assist.changes.extracting import LANGUAGES
 from leanvibe_lsp.assist.changes.mending import finding_of, is_proven, title_of
+from leanvibe_lsp.assist.changes.tests_file import is_testable
 from leanvibe_lsp.assist.changes.values import ChangeKind, Complaint
 from leanvibe_lsp.assist.offering import Act, Offer
+from leanvibe_lsp.assist.suppress import suppression
 from leanvibe_lsp.config.limits import limit
+from leanvibe_lsp.core.edits import TextEdit
 from leanvibe_lsp.core.text import Span
-from leanvibe_lsp.documents.grammars import obstacle, parse
+from leanvibe_lsp.documents.grammars import language_of, obstacle, parse
 from leanvibe_lsp.documents.scopes import Symbol, chain, symbols
 from leanvibe_lsp.documents.snapshot import Snapshot
-from leanvibe_lsp.documents.syntax import encoded
+from leanvibe_lsp.documents.syntax import Region, encoded, moved, spliced
 from leanvibe_lsp.tiers.finding import Finding
 
 NO_SYMBOL = "There is no function or class here."
 NO_STATEMENTS = "Select one or more whole statements first."
+NO_COMMENT = "No comment can stand here: switch the rule off in the settings instead."
+NEVER_SAVED = "A file that was never saved has no place for tests: save it first."
+NOT_READ = "What comes in and out of lines of this language is not known."
 
 _CALLABLE = frozenset({"function", "method", "constructor", "macro"})
 # Nodes whose named children are statements, by all grammars' names for them.
@@ -42,8 +50,8 @@ def for_complaints(
     `reason` says why no model may look at the document, or none is there.
     """
     mends = {one: mend for one in complaints if (mend := _mend(snapshot, one, findings)) is not None}
-    others = (offer for complaint in complaints for offer in _about(complaint, reason, fix=complaint not in mends))
-    return (*mends.values(), *others)
+    others = (_about(snapshot, complaint, reason, fix=complaint not in mends) for complaint in complaints)
+    return (*mends.values(), *(offer for each in others for offer in each))
 
 
 def for_place(snapshot: Snapshot, span: Span, *, reason: str = "") -> tuple[Offer, ...]:
@@ -57,7 +65,7 @@ def for_place(snapshot: Snapshot, span: Span, *, reason: str = "") -> tuple[Offe
     is_empty = selected.start == selected.end
 
     def offer(change: ChangeKind, title: str, target: Span | None, missing: str) -> Offer:
-        why = reason or unparsed or (missing if target is None else "")
+        why = reason or unparsed or (missing if target is None else _never(snapshot, change))
         return Offer(Act.CHANGE, title, target or selected, change, reason=why)
 
     code = _named(symbol) if is_empty else "the selected code"
@@ -71,6 +79,24 @@ def for_place(snapshot: Snapshot, span: Span, *, reason: str = "") -> tuple[Offe
         offer(ChangeKind.DOCUMENT, f"Document {_named(symbol)}", _span(symbol), NO_SYMBOL),
         offer(ChangeKind.TESTS, f"Write tests for {_named(symbol)}", _span(symbol), NO_SYMBOL),
     )
+
+
+def _never(snapshot: Snapshot, change: ChangeKind) -> str:
+    """Why it fails in this document whatever a model writes; "" where it need not."""
+    language = language_of(snapshot.language_id, snapshot.path) or ""
+    if change is ChangeKind.TESTS and not is_testable(language):
+        return f"It is not known how {language} is tested."
+    if change is ChangeKind.TESTS and snapshot.path is None:
+        return NEVER_SAVED
+    return NOT_READ if change is ChangeKind.EXTRACT and language not in LANGUAGES else ""
+
+
+def carried(findings: Sequence[Finding], since: Sequence[TextEdit]) -> tuple[Finding, ...]:
+    """The findings of an earlier text that no edit since has touched, where they stand now. Nothing is looked at."""
+    regions: tuple[Region, ...] = ()
+    for edit in since:
+        regions = spliced(regions, edit.span, len(edit.text))
+    return tuple(_carried(one, regions) for one in findings if not _touches(one.span, regions))
 
 
 def trimmed(text: str, span: Span) -> Span:
@@ -105,6 +131,18 @@ def whole_statements(snapshot: Snapshot, selected: Span) -> Span | None:
     return selected if exact and not any(child.is_error for child in inside) else None
 
 
+def _touches(span: Span, regions: Sequence[Region]) -> bool:
+    return any(region.old.start <= span.end and span.start <= region.old.end for region in regions)
+
+
+def _carried(finding: Finding, regions: tuple[Region, ...]) -> Finding:
+    by = moved(finding.span.start, regions) - finding.span.start
+    if not by:
+        return finding
+    fix = tuple(TextEdit(Span(edit.span.start + by, edit.span.end + by), edit.text) for edit in finding.fix)
+    return replace(finding, span=Span(finding.span.start + by, finding.span.end + by), fix=fix)
+
+
 def _end(node: Node) -> int:
     # Some grammars count the line's end as part of a statement.
     text = node.text or b""
@@ -119,7 +157,7 @@ def _mend(snapshot: Snapshot, complaint: Complaint, findings: Sequence[Finding])
     return Offer(Act.MEND, title, finding.span, ChangeKind.FIX, complaint, finding, proven=proven is True)
 
 
-def _about(complaint: Complaint, reason: str, *, fix: bool) -> Iterator[Offer]:
+def _about(snapshot: Snapshot, complaint: Complaint, reason: str, *, fix: bool) -> Iterator[Offer]:
     said = _short(complaint.message)
     if fix:
         title = f"Fix with LeanVibe: {said}"
@@ -127,7 +165,8 @@ def _about(complaint: Complaint, reason: str, *, fix: bool) -> Iterator[Offer]:
     yield Offer(Act.EXPLAIN, f"Explain with LeanVibe: {said}", complaint.span, complaint=complaint, reason=reason)
     if complaint.rule and not complaint.rule.startswith("leanvibe/"):  # those are about the comments themselves
         title = f"Ignore {complaint.rule} on this line"
-        yield Offer(Act.SUPPRESS, title, complaint.span, complaint=complaint)
+        why = "" if suppression(snapshot, complaint.span, complaint.rule) is not None else NO_COMMENT
+        yield Offer(Act.SUPPRESS, title, complaint.span, complaint=complaint, reason=why)
 
 
 def _short(message: str) -> str:

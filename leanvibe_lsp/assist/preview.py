@@ -49,7 +49,7 @@ def preview(request: AskRequest, model: str, loaded: Loaded) -> Preview:
     parts = (
         part("instructions", SYSTEM),
         *(part(block.what, quoted(block), block) for block in prompt.packed.blocks),
-        part("question", request.question),
+        part("question", prompt.question),
     )
     return Preview(
         model=model,

@@ -42,7 +42,9 @@ def suppression(snapshot: Snapshot, span: Span, rule: str) -> TextEdit | None:
     marks = _MARKS.get(language_of(snapshot.language_id, snapshot.path) or "")
     if marks is not None:
         comment = f"{marks[0]}leanvibe: ignore[{rule}]{marks[1]}"
-        edits += [_behind(snapshot, first, comment), _above(snapshot, first, comment), _behind(snapshot, last, comment)]
+        # No comment between lines that a backslash makes one, whatever a grammar says of it.
+        places = ((_behind, first, first), (_above, first, first - 1), (_behind, last, last))
+        edits += [put(snapshot, line, comment) for put, line, joint in places if not _goes_on(snapshot, joint)]
     return next((edit for edit in edits if _is_comment(snapshot, edit)), None)
 
 
@@ -67,6 +69,11 @@ def _above(snapshot: Snapshot, number: int, comment: str) -> TextEdit:
     line, text = snapshot.lines.line_span(number), snapshot.lines.line_text(number)
     indent = text[: len(text) - len(text.lstrip())]
     return TextEdit(Span(line.start, line.start), f"{indent}{comment}{_line_ending(snapshot, number)}")
+
+
+def _goes_on(snapshot: Snapshot, number: int) -> bool:
+    """Whether what stands below a line belongs to it."""
+    return number >= 0 and snapshot.lines.line_text(number).endswith("\\")
 
 
 def _is_comment(snapshot: Snapshot, edit: TextEdit) -> bool:

@@ -9,21 +9,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from leanvibe_lsp.config.layers import USER_FILE, WORKSPACE, Layer, Problem
+from leanvibe_lsp.config.layers import FILES, USER_FILE, WORKSPACE, Layer, Problem
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.config.options import read_options
 
-NAMES = ("pyproject.toml", "leanvibe.toml")  # a folder's own; the second says more
 _PYPROJECT = "pyproject.toml"
 _SECTION = ("tool", "leanvibe")
 _HEADER = re.compile(r"\s*\[([^\[\]]+)\]\s*(?:#.*)?")
 _KEY = re.compile(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""", re.ASCII)
+_PART = re.compile(r"""[\w-]+|"[^"]*"|'[^']*'""", re.ASCII)
+# tomllib takes time by the square of a key's parts, and ours have four at most.
+_LONG_KEY = re.compile(
+    r"""(?:(?:[\w-]++|"(?:\\.|[^"\\\n])*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+)""" + f"{{{limit('config.key_parts')}}}",
+    re.ASCII,
+)
 _AT_LINE = re.compile(r"\(at line (\d+), column \d+\)$")
 
 
 def workspace_layers(root: Path, last_good: Mapping[Path, Layer]) -> tuple[Layer, ...]:
     """What a workspace's files say, lowest first. `last_good`: what counts on for a file that is broken now."""
-    found = (root / name for name in NAMES)
+    found = (root / name for name in FILES)
     return tuple(read_layer(path, WORKSPACE, last_good.get(path)) for path in found if path.is_file())
 
 
@@ -34,6 +39,8 @@ def read_layer(path: Path, name: str, last_good: Layer | None = None) -> Layer:
     """
     try:
         text = _read(path)
+        if (long := _long_key(text)) is not None:
+            raise ValueError(f"a key has more than {limit('config.key_parts')} parts (at line {long}, column 1)")
         content: Any = tomllib.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         return _broken(path, name, error, last_good)
@@ -91,16 +98,19 @@ def _broken(path: Path, name: str, error: Exception, last_good: Layer | None) ->
     return Layer(name, last_good.values, (*kept_problems, problem), path, {**last_good.lines, **lines})
 
 
+def _long_key(text: str) -> int | None:
+    """The line, from 1, of something like a key of too many parts. A text between quotes may be taken for one."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") >= limit("config.key_parts") and (found := _LONG_KEY.search(line)) is not None:
+            before = line[: found.start()].rstrip()
+            if not before or before[-1] in "[{,":
+                return number
+    return None
+
+
 def _parts(key: str) -> tuple[str, ...]:
-    try:
-        content: Any = tomllib.loads(f"{key} = 0")
-    except ValueError:
-        return (key,)
-    parts = []
-    while isinstance(content, dict):
-        (name, content), *_ = content.items()
-        parts.append(name)
-    return tuple(parts)
+    """The parts of a key, as they are meant but for escapes."""
+    return tuple(part[1:-1] if part[0] in "\"'" else part for part in _PART.findall(key))
 
 
 def _nearest(field: str, lines: Mapping[str, int]) -> str | None:

@@ -23,6 +23,8 @@ INITIALIZATION = "initializationOptions"
 CONFIGURATION = "configuration"
 COMMAND_LINE = "command line"
 
+FILES = ("pyproject.toml", "leanvibe.toml")  # a workspace's own; the second says more
+
 # Names on the wire and in files, and the fields of EditorSettings that they are.
 _EDITOR = {
     "diagnostics.enabled": "diagnostics",

@@ -141,8 +141,25 @@ def _read(group: type[Group], raw: object, prefix: str, reading: Reading, worksp
             _read_denied(value, reading)
         elif workspace and (refusal := _refusal(one, value)):
             reading.problems.append(Problem(name, refusal, refused=True))
+        elif name == "diagnostics.severity" and isinstance(value, Mapping) and len(value) <= limit("config.items"):
+            _read_severities(one, value, reading)
         else:
             _take(one, name, value, reading)
+
+
+def _read_severities(one: FieldInfo, value: Mapping[Any, Any], reading: Reading) -> None:
+    """A bad entry costs itself."""
+    taken: dict[str, str] = {}
+    for rule, severity in value.items():
+        try:
+            _checked(one, {rule: severity}, quoted=True)
+        except ValueError as error:
+            entry = f"diagnostics.severity.{rule}"[: limit("config.characters")]
+            reading.problems.append(Problem(entry, str(error)))
+        else:
+            taken[rule] = severity
+    if taken or not value:
+        reading.values["diagnostics.severity"] = tuple(taken.items())
 
 
 def _take(one: FieldInfo, name: str, value: object, reading: Reading) -> None:

@@ -68,6 +68,8 @@ def check_glob(glob: str) -> str:
     """The glob itself. Raises ValueError for one that would be understood in another way than it was meant."""
     if not glob.strip("/\\ ") or re.search(r"[{}]|^!", glob):
         raise ValueError(f"{glob!r} is no glob that is understood: write two instead of braces, and no '!'")
+    if re.search(r"^~|[$%]\w|(?:^|[/\\])\.\.(?:[/\\]|$)", glob):
+        raise ValueError(f"{glob!r} would match nothing: write the whole path instead of '~', a variable or '..'")
     return glob
 
 

@@ -46,6 +46,12 @@ def covers(glob: str, path: str) -> bool:
     return True
 
 
+def below(folder: str, glob: str) -> str:
+    """The glob that fits in `folder` what `glob` fits anywhere; an absolute one as it is."""
+    plain = re.sub(r"([*?[])", r"[\1]", folder).rstrip("/")
+    return glob if _is_absolute(glob) else f"{plain}/**/{glob}"
+
+
 def names_of(path: str) -> list[str]:
     """The names in a path, in one form of letters; "a/./b/../c" is "a/c"."""
     plain = posixpath.normpath(unicodedata.normalize("NFC", path.replace("\\", "/")).casefold())

@@ -18,7 +18,7 @@ from tree_sitter import Language, Tree
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.documents import uris
 from leanvibe_lsp.documents.snapshot import Snapshot
-from leanvibe_lsp.documents.syntax import Syntax, syntax_of
+from leanvibe_lsp.documents.syntax import Syntax, known_syntax, syntax_of
 from leanvibe_lsp.documents.syntax import encoded as encoded  # what a tree's byte offsets are of
 
 
@@ -147,7 +147,14 @@ def grammar(language: str) -> Language | None:
 
 
 def obstacle(snapshot: Snapshot) -> str:
-    """Why `parse` gives None for this document, as a sentence without a full stop; "" when it can be parsed."""
+    """Why nothing is known of this document's structure, as a sentence without a full stop; "" when something is."""
+    reason, known = _unparsed(snapshot), known_syntax(snapshot.lines)
+    if not reason and known is not None and known.tangled:
+        return f"its structure takes longer than {limit('document.query_milliseconds'):,} ms to read"
+    return reason
+
+
+def _unparsed(snapshot: Snapshot) -> str:
     if uris.is_notebook_cell(snapshot.uri):
         return "cells of a notebook are left alone"
     language = language_of(snapshot.language_id, snapshot.path)
@@ -166,9 +173,12 @@ def obstacle(snapshot: Snapshot) -> str:
 
 
 def syntax(snapshot: Snapshot) -> Syntax | None:
-    """The tree of the text and what is remembered with it, or None; `obstacle` says why. Any thread."""
+    """The tree of the text and what is remembered with it, or None; `obstacle` says why. Any thread.
+
+    Parsing holds the interpreter's lock and cannot be stopped: ask only where something reads the tree.
+    """
     language = language_of(snapshot.language_id, snapshot.path)
-    found = None if language is None or obstacle(snapshot) else grammar(language)
+    found = None if language is None or _unparsed(snapshot) else grammar(language)
     return None if found is None else syntax_of(snapshot.lines, found)
 
 

@@ -1,18 +1,18 @@
 """What git ignores, without asking git: nested .gitignore files, .git/info/exclude, and the person's own excludes.
 
 Read when a folder is first looked into; one `Ignores` serves one search and is then forgotten, so nothing gets stale.
+Of a file of rules that is too large nothing is read, and all it is about counts as ignored.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec
+from leanvibe_lsp.config.limits import limit
+from leanvibe_lsp.documents.gitignore import Rule, rules, says
 
 _EXCLUDES_FILE = re.compile(r"^\s*excludesfile\s*=\s*\"?([^\"#;\n]+)", re.IGNORECASE | re.MULTILINE)
 
@@ -22,11 +22,10 @@ class Ignores:
 
     def __init__(self, root: Path) -> None:
         self._top = _repository(root) or root
-        self._rules: dict[Path, _Rules | None] = {}
+        self._rules: dict[Path, tuple[Rule, ...]] = {}
         self._known: dict[Path, bool] = {}
-        self._everywhere = [
-            rules for file in (_excludes(self._top), _own_excludes()) if file is not None and (rules := _rules(file))
-        ]
+        elsewhere = (file for file in (_excludes(self._top), _own_excludes()) if file is not None)
+        self._everywhere = [_rules(file, follow=True) for file in elsewhere]
 
     def ignored(self, path: Path, *, is_folder: bool = False) -> bool:
         """Whether git leaves a file or folder out, by its own name or with a folder around it."""
@@ -43,76 +42,56 @@ class Ignores:
         """What the nearest rule says: the deepest .gitignore counts first."""
         if path.name == ".git":
             return True
-        for folder in path.parents:
-            rules = self._of(folder)
-            if rules is not None and (said := rules.says(path.relative_to(folder), is_folder)) is not None:
+        names = tuple(map(os.fsencode, path.relative_to(self._top).parts))
+        for number, folder in enumerate(path.parents):
+            said = says(self._of(folder), names[len(names) - number - 1 :], is_folder=is_folder)
+            if said is not None:
                 return said
             if folder == self._top:
                 break
-        said_elsewhere = (rules.says(path.relative_to(self._top), is_folder) for rules in self._everywhere)
+        said_elsewhere = (says(rules, names, is_folder=is_folder) for rules in self._everywhere)
         return next((said for said in said_elsewhere if said is not None), False)
 
-    def _of(self, folder: Path) -> _Rules | None:
+    def _of(self, folder: Path) -> tuple[Rule, ...]:
         if folder not in self._rules:
-            self._rules[folder] = _rules(folder / ".gitignore")
+            self._rules[folder] = _rules(folder / ".gitignore", follow=False)
         return self._rules[folder]
 
 
-@dataclass(frozen=True, slots=True)
-class _Rules:
-    """The rules of one file. "x/**" means all that is in the folder x and not x itself."""
-
-    files: GitIgnoreSpec
-    folders: GitIgnoreSpec
-
-    def says(self, path: Path, is_folder: bool) -> bool | None:
-        """Whether they leave a path out, or None when they say nothing of it."""
-        return (
-            self.folders.check_file(f"{path.as_posix()}/").include if is_folder else self.files.check_file(path).include
-        )
+def _rules(file: Path, *, follow: bool) -> tuple[Rule, ...]:
+    """The rules in a file, none where there is none; a .gitignore that is a link is none to git either."""
+    data = _read(file, follow=follow)
+    if data is None:
+        return ()
+    return rules(data if len(data) <= limit("workspace.ignore_bytes") else b"*")
 
 
-def _rules(file: Path) -> _Rules | None:
-    """The rules in a file; None where there is none, or none that can be read."""
+def _read(file: Path, *, follow: bool) -> bytes | None:
+    """What is in a regular file, one byte more than `workspace.ignore_bytes` at most; None for anything else."""
+    no_wait, no_link = getattr(os, "O_NONBLOCK", 0), 0 if follow else getattr(os, "O_NOFOLLOW", 0)
     try:
-        lines = file.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        if not follow and file.is_symlink():
+            return None
+        with os.fdopen(os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0) | no_wait | no_link), "rb") as opened:
+            is_file = stat.S_ISREG(os.fstat(opened.fileno()).st_mode)
+            return opened.read(limit("workspace.ignore_bytes") + 1) if is_file else None
     except (OSError, ValueError):
         return None
-    from pathspec import GitIgnoreSpec
-
-    def compiled(lines: list[str]) -> GitIgnoreSpec:
-        try:
-            return GitIgnoreSpec.from_lines(lines)
-        except ValueError:  # one line is no pattern; git would pass it over
-            return GitIgnoreSpec.from_lines(list(filter(_is_pattern, lines)))
-
-    return _Rules(compiled(lines), compiled([line for line in lines if not line.rstrip().endswith("/**")]))
-
-
-def _is_pattern(line: str) -> bool:
-    from pathspec import GitIgnoreSpec
-
-    try:
-        GitIgnoreSpec.from_lines([line])
-    except ValueError:
-        return False
-    return True
 
 
 def _repository(root: Path) -> Path | None:
     """The folder that holds `.git`, at or above a folder."""
-    return next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), None)
+    folders = (root, *root.parents)
+    return next((one for one in folders if os.path.exists(one / ".git")), None)  # noqa: PTH110 - it never raises
 
 
 def _excludes(top: Path) -> Path | None:
     git = top / ".git"
-    try:
-        if git.is_file():  # a worktree or a submodule: the file says where the rest is
-            git = top / git.read_text(encoding="utf-8").removeprefix("gitdir:").strip()
-            shared = git / "commondir"
-            git = git / shared.read_text(encoding="utf-8").strip() if shared.is_file() else git
-    except (OSError, ValueError):
-        return None
+    said = _read(git, follow=True)
+    if said is not None:  # a worktree or a submodule: the file says where the rest is
+        git = top / os.fsdecode(said.removeprefix(b"gitdir:").strip())
+        shared = _read(git / "commondir", follow=True)
+        git = git if shared is None else git / os.fsdecode(shared.strip())
     return git / "info" / "exclude"
 
 
@@ -120,14 +99,11 @@ def _own_excludes() -> Path | None:
     """`core.excludesFile` as a person's own git settings name it, or git's default place for it."""
     try:
         home = Path.home()
-    except RuntimeError:  # nobody's home
+        folder = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") / "git"
+        for settings in (home / ".gitconfig", folder / "config"):
+            found = _EXCLUDES_FILE.search(os.fsdecode(_read(settings, follow=True) or b""))
+            if found is not None:
+                return Path(found[1].strip()).expanduser()
+    except RuntimeError:  # nobody's home, or that of somebody who is not there
         return None
-    folder = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") / "git"
-    for settings in (home / ".gitconfig", folder / "config"):
-        try:
-            found = _EXCLUDES_FILE.search(settings.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if found is not None:
-            return Path(found[1].strip()).expanduser()
     return folder / "ignore"

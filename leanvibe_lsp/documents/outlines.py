@@ -11,19 +11,21 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 
-from tree_sitter import Node, Query, QueryCursor
+from tree_sitter import Node, Query
 
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.text import Span
 from leanvibe_lsp.documents.docs import children, comment_text, python_docstring, string_text
 from leanvibe_lsp.documents.grammars import grammar
 from leanvibe_lsp.documents.parameters import listed_names, parameter_names
+from leanvibe_lsp.documents.queries import matches
 from leanvibe_lsp.documents.snapshot import Snapshot
 from leanvibe_lsp.documents.symbols import Outline, Own, Symbol, nest, outside
 from leanvibe_lsp.documents.syntax import Earlier, Syntax
 from leanvibe_lsp.documents.unfinished import extent
 
 _QUERY_OF = {"tsx": "typescript"}
+_COMMENTS = {"rust": ("line_comment", "block_comment"), "java": ("line_comment", "block_comment")}
 _ROLES = frozenset({"name", "declarator", "body", "parent", "outer", "of", "import", "error"})
 _ATTRIBUTE = re.compile(r"\s*(?:#?\[.*\]|@[^{;]*)\s*")
 
@@ -51,20 +53,41 @@ def read(snapshot: Snapshot, language: str, syntax: Syntax, earlier: Earlier[Rea
     """The outline of a text; `earlier` is that of a text it was made from. The language has a query."""
     if earlier is not None and earlier.value.unfinished:
         earlier = None  # how far a header reaches depends on lines far away
+    if earlier is not None and _is_broken(syntax, earlier.changed):
+        earlier = None  # nor is what broken code was mended to only up to the code beside it
     place = Span(0, len(snapshot.text)) if earlier is None else _place(snapshot, syntax, earlier.changed)
     reader = _Reader(snapshot, language, syntax, place)
+    if syntax.tangled:
+        return Reading(Outline(), (), (), True)
     if reader.unfinished and earlier is not None:
         return read(snapshot, language, syntax, None)
     found = [one for one in reader.symbols() if _touch(one[0].span, place)]
     imports = [span for span in reader.imports() if _touch(span, place)]
     if earlier is not None:
-        found += _kept_symbols(earlier, place)
+        names = {symbol.name_span for symbol, _ in found}
+        found += (one for one in _kept_symbols(earlier, place) if one[0].name_span not in names)
         imports += _kept_spans(earlier, place)
     found.sort(key=lambda one: (one[0].span.start, -one[0].span.end))
     imports.sort(key=lambda span: span.start)
     symbols = nest(found)
     outline = Outline(symbols, outside(imports, symbols), reader.preamble())
     return Reading(outline, tuple(own for _, own in found), tuple(imports), reader.unfinished)
+
+
+def _is_broken(syntax: Syntax, changed: tuple[Span, ...]) -> bool:
+    """Whether what stands at the top level where the text changed, or beside it, has errors."""
+    root = syntax.tree.root_node
+    if not root.has_error or root.is_error:
+        return root.has_error
+    first, last = (syntax.bytes.byte(at) for at in (changed[0].start, changed[-1].end))
+    cursor = root.walk()
+    if cursor.goto_first_child_for_byte(max(first - 1, 0)) is None:
+        cursor.goto_last_child()
+    cursor.goto_previous_sibling()
+    while (node := cursor.node) is not None and not node.has_error:
+        if node.start_byte > last or not cursor.goto_next_sibling():
+            return False
+    return True
 
 
 def _place(snapshot: Snapshot, syntax: Syntax, changed: tuple[Span, ...]) -> Span:
@@ -123,7 +146,10 @@ def _moved(span: Span, shift: int) -> Span:
 def _query(name: str, language: str) -> Query | None:
     source = files("leanvibe_lsp.documents") / "queries" / f"{name}.scm"
     found = grammar(language)
-    return Query(found, source.read_text(encoding="utf-8")) if found is not None and source.is_file() else None
+    if found is None or not source.is_file():
+        return None
+    comments = (f"({kind}) @comment" for kind in _COMMENTS.get(language, ("comment",)))
+    return Query(found, "\n".join((source.read_text(encoding="utf-8"), *comments)))
 
 
 class _Reader:
@@ -137,15 +163,16 @@ class _Reader:
         self._most = limit("document.signature_characters")
         self._outer: dict[int, Node] = {}  # id of a definition's node -> the node around it
         self._definitions: dict[int, tuple[str, Mapping[str, list[Node]]]] = {}
-        self._imports: list[Node] = []
-        self._headers: list[tuple[str, Node, Node]] = []  # kind, keyword and name, where no more was left
+        self._imports: dict[int, Node] = {}
+        # By the keyword and the name, where no more was left: kind, keyword and name.
+        self._headers: dict[tuple[int, int], tuple[str, Node, Node]] = {}
+        self._place = place
+        self._comments: dict[int, Span] = {}  # by their ends; those that touch the place
         query = query_of(language)
         if query is None:
             return
-        cursor = QueryCursor(query)
-        cursor.set_byte_range(max(self._map.byte(place.start) - 1, 0), self._map.byte(place.end) + 1)
         # Matches come in the order in which they end; the more telling pattern stands first in the query file.
-        for _, captures in sorted(cursor.matches(self._root), key=lambda match: match[0]):
+        for _, captures in sorted(matches(query, syntax, [place]), key=lambda match: match[0]):
             self._take(captures)
 
     @property
@@ -157,13 +184,13 @@ class _Reader:
         """Each definition with what it is by itself, in no order."""
         found = [self._symbol(kind, captures) for kind, captures in self._definitions.values()]
         whole = {symbol.name_span for symbol in found}
-        partly = (self._unfinished(*header) for header in self._headers)
+        partly = (self._unfinished(*header) for header in self._headers.values())
         found += (symbol for symbol in partly if symbol.name_span not in whole)
         return [(symbol, (symbol.kind, symbol.parents)) for symbol in found]
 
     def imports(self) -> list[Span]:
         """Each import, also those inside functions, in no order."""
-        return [self._span(node) for node in self._imports]
+        return [self._span(node) for node in self._imports.values()]
 
     def preamble(self) -> Span | None:
         """The file's own docstring or first comment."""
@@ -180,7 +207,10 @@ class _Reader:
 
     def _take(self, captures: Mapping[str, list[Node]]) -> None:
         if "import" in captures:
-            self._imports.append(captures["import"][0])
+            self._imports[captures["import"][0].id] = captures["import"][0]
+        elif "comment" in captures:
+            span = self._span(captures["comment"][0])
+            self._comments[span.end] = span
         elif "outer" in captures:
             outer, inner = captures["outer"][0], captures["of"][0]
             if outer.end_byte <= inner.end_byte + 1:  # a group of several ends later; one byte is a semicolon
@@ -188,7 +218,8 @@ class _Reader:
         else:
             kind = next(name for name in captures if name not in _ROLES and not name.startswith("_"))
             if "error" in captures:
-                self._headers.append((kind, captures[kind][0], captures["name"][0]))
+                keyword, name = captures[kind][0], captures["name"][0]
+                self._headers[keyword.id, name.id] = (kind, keyword, name)
             else:
                 self._definitions.setdefault(captures[kind][0].id, (kind, captures))
 
@@ -259,29 +290,39 @@ class _Reader:
         line, parts = lines.line_of(start) - 1, list[str]()
         if self._snapshot.text[lines.line_span(line + 1).start : start].strip():
             return ""  # something else stands before it on its line, and the comment is about that
-        while line >= 0:
+        for _ in range(limit("document.docstring_lines")):
+            if line < 0:
+                break
             text = lines.line_text(line)
             comment = self._comment_to(lines.line_span(line).start + len(text.rstrip())) if text.strip() else None
             if comment is not None:
-                parts.append(self._text(comment).rstrip("\r\n"))
-                line = lines.line_of(self._map.character(comment.start_byte)) - 1
+                parts.append(self._snapshot.text[comment.start : comment.end])
+                line = lines.line_of(comment.start) - 1
             elif _ATTRIBUTE.fullmatch(text):
                 line -= 1  # an attribute between the comment and the definition
             else:
                 break
         return comment_text("\n".join(reversed(parts)))
 
-    def _comment_to(self, end: int) -> Node | None:
+    def _comment_to(self, end: int) -> Span | None:
         """The comment that ends here and begins its own line."""
+        inside = self._place.start < end <= self._place.end
+        found = self._comments.get(end) if inside else self._comment_outside(end)
+        if found is None or found.end != end:
+            return None
+        line = self._snapshot.lines.line_of(found.start)
+        before = self._snapshot.text[self._snapshot.lines.line_span(line).start : found.start]
+        return None if before.strip() else found
+
+    def _comment_outside(self, end: int) -> Span | None:
+        """The comment around the character before `end`: a look through the siblings there, which may be many."""
         byte = self._map.byte(end)
         node = self._root.descendant_for_byte_range(self._map.byte(end - 1), byte)
         found = None
         while node is not None and ("comment" in node.type or found is None):
             found = node if "comment" in node.type else found
             node = node.parent if found is not None else None
-        if found is None or self._trimmed(found.start_byte, found.end_byte).end != end:
-            return None
-        return None if self._line_before(found).strip() else found
+        return None if found is None else self._span(found)
 
     def _declared(self, node: Node) -> tuple[tuple[str, ...], Node]:
         """The name inside a C declarator, through pointers, references and parameters, and its `A::B::` scopes."""
@@ -307,10 +348,6 @@ class _Reader:
         if node.type.startswith(("generic", "pointer", "reference", "template")) or node.type == "impl_item":
             text = re.split(r"[<\[]", text.lstrip("*& "))[0]
         return " ".join(text.split())
-
-    def _line_before(self, node: Node) -> str:
-        at = self._map.character(node.start_byte)
-        return self._snapshot.text[self._snapshot.lines.line_span(self._snapshot.lines.line_of(at)).start : at]
 
     def _span(self, node: Node) -> Span:
         return self._trimmed(node.start_byte, node.end_byte)

@@ -29,12 +29,11 @@ def parameter_names(definition: Node, body: Node | None) -> Iterator[Node]:
 
     `definition` is the definition's node, `body` its body: a function kept in a variable has its parameters beside it.
     """
-    places = (definition, body.parent if body is not None else None)
-    for place in places:
-        found = None if place is None else _parameters(place)
-        if found is not None:
-            yield from [found] if found.type == "identifier" else listed_names(found)
-            return
+    found = _parameters(definition)
+    if found is None and body is not None:
+        found = _parameters(body.parent)
+    if found is not None:
+        yield from [found] if found.type == "identifier" else listed_names(found)
 
 
 def listed_names(parameters: Node) -> Iterator[Node]:

@@ -14,12 +14,13 @@ from functools import cache
 from itertools import islice
 from pathlib import PurePath
 
-from tree_sitter import Query, QueryCursor
+from tree_sitter import Query
 
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.text import Span
 from leanvibe_lsp.documents.gathered import Related
 from leanvibe_lsp.documents.grammars import grammar, language_of, syntax
+from leanvibe_lsp.documents.queries import matches
 from leanvibe_lsp.documents.scopes import Symbol, chain, imports, symbols
 from leanvibe_lsp.documents.snapshot import Snapshot
 
@@ -74,35 +75,53 @@ def related_languages(language: str) -> frozenset[str]:
 
 def used_names(snapshot: Snapshot, span: Span) -> tuple[tuple[str, bool], ...]:
     """The names used in a span and whether each is always a member of something, in the order of their first use."""
-    language = language_of(snapshot.language_id, snapshot.path)
-    query, parsed = _query(language or ""), syntax(snapshot)
-    if query is None or parsed is None:
-        return ()
-    cursor = QueryCursor(query)
-    cursor.set_byte_range(parsed.bytes.byte(span.start), parsed.bytes.byte(max(span.end, span.start + 1)))
-    captured = cursor.captures(parsed.tree.root_node)
-    found = sorted((node.start_byte, kind, node.text or b"") for kind, nodes in captured.items() for node in nodes)
     names: dict[str, bool] = {}
-    for _, kind, name in found:
-        text = name.decode("utf-8", "surrogatepass")
-        names[text] = names.get(text, True) and kind == "member"
+    for _, name, member in _uses(snapshot, [span]):
+        names[name] = names.get(name, True) and member
     return tuple(names.items())
 
 
+def _uses(snapshot: Snapshot, spans: Iterable[Span]) -> list[tuple[int, str, bool]]:
+    """Where in the spans a name is used, which, and whether as a member, in order; nothing for a tangled text."""
+    query = _query(language_of(snapshot.language_id, snapshot.path) or "")
+    parsed = None if query is None else syntax(snapshot)
+    if query is None or parsed is None:
+        return []
+    nodes = {
+        (node.start_byte, kind, node.end_byte)
+        for _, captures in matches(query, parsed, spans)
+        for kind, captured in captures.items()
+        for node in captured
+    }
+    return [
+        (parsed.bytes.character(start), parsed.data[start:end].decode("utf-8"), kind == "member")
+        for start, kind, end in (() if parsed.tangled else sorted(nodes))
+    ]
+
+
 def wanted(snapshot: Snapshot, span: Span) -> tuple[Wanted, ...]:
-    """What a span uses that its file does not define; what an import brings comes first, plain names before members."""
+    """What a span uses that its file does not define, `context.related` names at most.
+
+    What an import brings comes first, plain names before members.
+    """
     here = {symbol.name for symbol in symbols(snapshot)}
-    said = [_WORDS.findall(snapshot.text[one.start : one.end]) for one in imports(snapshot)]
-    everything = frozenset(word for words in said for word in words)
+    said = [frozenset(_WORDS.findall(snapshot.text[one.start : one.end])) for one in imports(snapshot)]
+    naming: dict[str, list[frozenset[str]]] = {}
+    for words in said:
+        for word in words:
+            naming.setdefault(word, []).append(words)
+    everything = frozenset(naming)
     python = language_of(snapshot.language_id, snapshot.path) == "python"
-    found: list[tuple[int, Wanted]] = []
+    found: list[tuple[int, str, bool]] = []
     for name, member in used_names(snapshot, span):
         if name in here or (python and hasattr(builtins, name)):
             continue
-        by = frozenset(word for words in said if name in words for word in words)
-        found.append((0 if by else 1 + member, Wanted(name, member, by or everything)))
-    found.sort(key=lambda pair: pair[0])
-    return tuple(one for _, one in found)
+        found.append((0 if name in naming else 1 + member, name, member))
+    found.sort(key=lambda one: one[0])
+    return tuple(
+        Wanted(name, member, frozenset().union(*naming[name]) if name in naming else everything)
+        for _, name, member in found[: limit("context.related")]
+    )
 
 
 def kin(snapshot: Snapshot, inside: Sequence[Symbol], span: Span) -> dict[Symbol, str]:
@@ -152,16 +171,12 @@ def module_name(path: PurePath) -> str:
 def _users(snapshot: Snapshot, symbol: Symbol) -> Iterator[Symbol]:
     """The innermost symbols whose code names `symbol` where names are used, in the order of the text."""
     mention = re.compile(rf"(?<![\w$]){re.escape(symbol.name)}(?![\w$])")
-    seen: set[Symbol] = set()
-    for match in islice(mention.finditer(snapshot.text), limit("context.mentions")):
-        if symbol.span.start <= match.start() < symbol.span.end:
-            continue
-        around = chain(snapshot, match.start())
-        if not around or around[-1] in seen or around[-1].name_span.start == match.start():
-            continue
-        if any(name == symbol.name for name, _ in used_names(snapshot, Span(*match.span()))):
-            seen.add(around[-1])
-            yield around[-1]
+    mentions = [match.start() for match in islice(mention.finditer(snapshot.text), limit("context.mentions"))]
+    outside = [at for at in mentions if not symbol.span.start <= at < symbol.span.end]
+    uses = _uses(snapshot, (Span(at, at + 1) for at in outside))
+    used = {at for at, name, _ in uses if name == symbol.name}
+    around = (chain(snapshot, at) for at in outside if at in used)
+    yield from dict.fromkeys(symbols[-1] for symbols in around if symbols)
 
 
 @cache

@@ -152,10 +152,12 @@ class Showing:
 
     def _bodies(self, found: Sequence[Symbol], kind: str) -> None:
         """Show each body that fits; of one that does not, those inside it."""
-        for symbol in found:
+        todo = list(reversed(found))
+        while todo:
+            symbol = todo.pop()
             what = self._kin.get(symbol, f"{kind}{_called(symbol)}")
             if not self._sheet.take(*self._body(symbol), what):
-                self._bodies(self._inside(symbol), kind)
+                todo += reversed(self._inside(symbol))
 
     def _tops(self) -> list[Symbol]:
         """The symbols beside the enclosing ones, on every level; all outermost ones when nothing encloses."""
@@ -210,12 +212,14 @@ class Showing:
 
     def _unseen(self, found: Sequence[Symbol]) -> Iterator[str]:
         kind = "neighbour " if self._span is not None else "body of "
-        for symbol in found:
+        todo = list(reversed(found))
+        while todo:
+            symbol = todo.pop()
             start, end = self._rows(symbol.span)
             missing = self._sheet.missing(start, end)
             inner = self._inside(symbol) if missing else []
             if inner and any(not self._sheet.missing(*self._rows(one.span)) for one in inner):
-                yield from self._unseen(inner)
+                todo += reversed(inner)
             elif missing:
                 yield f"{kind}{_ticked(symbol)} ({lines_label(start, end)})"
 

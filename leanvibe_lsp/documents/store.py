@@ -17,7 +17,6 @@ from leanvibe_lsp.core.edits import TextEdit
 from leanvibe_lsp.core.text import Encoding, LineIndex, Position, Span, join_surrogates
 from leanvibe_lsp.documents import uris
 from leanvibe_lsp.documents.snapshot import Snapshot
-from leanvibe_lsp.documents.syntax import edited
 from leanvibe_lsp.errors import UsageError
 
 
@@ -72,6 +71,8 @@ class DocumentStore:
             raise UsageError(
                 f"{uri} was changed but is not open.", next_step="Close the file in the editor and open it again."
             )
+        from leanvibe_lsp.documents.syntax import edited  # tree-sitter, which the reply to initialize does not wait for
+
         lines = entry.snapshot.lines
         made: list[tuple[ref[LineIndex], TextEdit]] = []
         for change in changes:

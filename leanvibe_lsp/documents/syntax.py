@@ -46,12 +46,16 @@ class Earlier(Generic[_T]):
 
 
 class Syntax:
-    """The tree of one text in one language; `data` is the text in UTF-8 that its byte offsets are of."""
+    """The tree of one text in one language; `data` is the text in UTF-8 that its byte offsets are of.
+
+    `tangled` says that a query took too long on it: see `documents/queries.py`.
+    """
 
     def __init__(self, language: Language, tree: Tree, data: bytes) -> None:
         self.language = language
         self.tree = tree
         self.data = data
+        self.tangled = False
         self._facts: dict[str, object] = {}
         self._earlier: dict[str, Earlier[object]] = {}
         self._lock = RLock()
@@ -130,6 +134,13 @@ def syntax_of(lines: LineIndex, language: Language) -> Syntax:
             made = Syntax(language, _tree(language, data), data)
         text.state = made
         return made
+
+
+def known_syntax(lines: LineIndex) -> Syntax | None:
+    """The syntax of a text that was parsed already."""
+    with _lock:
+        known = _texts.get(id(lines))
+    return known[1].state if known is not None and isinstance(known[1].state, Syntax) else None
 
 
 def edited(lines: LineIndex, edit: TextEdit) -> LineIndex:

@@ -11,7 +11,7 @@ import posixpath
 import re
 import sys
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 _NOTEBOOK_SCHEMES = frozenset({"vscode-notebook-cell", "vscode-interactive-input", "jupyter-cell"})
 _DRIVE = re.compile(r"/[A-Za-z]:(?=/|$)")
@@ -35,21 +35,18 @@ def is_notebook_cell(uri: str) -> bool:
 
 def to_pure_path(uri: str, *, windows: bool) -> PurePath | None:
     """`to_path` for the rules of a named platform. None for another scheme, a NUL, or a remote POSIX host."""
-    try:
-        parts = urlsplit(uri)
-    except ValueError:  # "file://[x": the brackets of an IPv6 host that do not close
+    # Not by urlsplit: it remembers what it was asked, and each of those strings keeps a whole arena of the allocator.
+    scheme, _, tail = uri.partition(":")
+    if scheme.lower() != "file":
         return None
-    if parts.scheme.lower() != "file":
-        return None
-    # urlsplit takes "?" and "#" apart; in a file URI they can only be an unescaped part of the name.
-    tail = uri[len(parts.scheme) + 1 :]
+    # A "?" or "#" can only be an unescaped part of the name in a file URI.
     host, name = _host_and_name(tail)
     name = unquote(name, errors="surrogateescape")
     if ".." in name.split("/"):  # a URI means what is left without them, whatever links the disk has
         anchor = name[:3] if windows and _DRIVE.match(name) else ""
         name = anchor + posixpath.normpath(name[len(anchor) :])
     host = unquote(host)
-    if "\0" in name or not name:
+    if "\0" in name or not name or set(host) & set("[]"):  # brackets of an IPv6 host: no server of files
         return None
     if windows:
         if host and host.lower() != "localhost":

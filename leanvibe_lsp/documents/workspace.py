@@ -32,7 +32,7 @@ from leanvibe_lsp.errors import UsageError
 # behind it. Whether it is a definition, the tree says.
 _KEYWORD = re.compile(
     rb"\b(?:def|class|function|func|fn|struct|trait|interface|enum|type|union|module|namespace|record|mod|const|object)"
-    rb"\b[^=;{]*"
+    rb"\b"
 )
 _TYPES = re.compile(rb"[\w<>\[\],.*&:?@~ \t-]*")
 _NOT_TYPES = re.compile(rb"\s*(?:return|await|yield|throw|new|else|case|assert|raise|print)\b|.*\.$")
@@ -171,8 +171,12 @@ class _Search:
             if left < 0:
                 self.cut = f"the search of {self._root.name} ended after {limit('workspace.read_bytes'):,} bytes"
                 break
-            if any(_may_define(data, match) for match in mention.finditer(data)):
-                found.append(path)
+            for match in mention.finditer(data):
+                if _may_define(data, match):
+                    found.append(path)
+                    break
+                if self.late():
+                    break
         return found
 
     def _wanted(self, path: Path) -> bool:
@@ -205,7 +209,7 @@ class _Search:
         except OSError:
             return None
         listed = sorted(Path(os.fsdecode(name)) for name in output.split(b"\0")[:-1])
-        return None if failed else [path for path in listed if not self._ignores.ignored(path)]
+        return None if failed else [path for path in listed if not self.late() and not self._ignores.ignored(path)]
 
 
 def _content(path: Path) -> bytes | None:
@@ -220,7 +224,8 @@ def _content(path: Path) -> bytes | None:
 
 
 def _may_define(data: bytes, name: re.Match[bytes]) -> bool:
-    before = data[data.rfind(b"\n", 0, name.start()) + 1 : name.start()]
+    reach = max(0, name.start() - limit("document.signature_characters"))
+    before = data[max(reach, data.rfind(b"\n", reach, name.start()) + 1) : name.start()]
     if _KEYWORD.search(before):
         return True
     called = data[name.end() : name.end() + 8].lstrip(b" \t").startswith(b"(")

@@ -59,5 +59,6 @@ def _register(server: LeanVibeServer, name: str) -> None:
 
 async def _warm(server: LeanVibeServer) -> None:
     """Import what the first request needs, beside the loop."""
-    for name in (*(f"leanvibe_lsp.lsp.features.{name}" for name in LATER), "leanvibe_lsp.services"):
+    rooms = ("leanvibe_lsp.assist.offers", "leanvibe_lsp.services")
+    for name in (*(f"leanvibe_lsp.lsp.features.{name}" for name in LATER), *rooms):
         await server.beside(partial(import_module, name))

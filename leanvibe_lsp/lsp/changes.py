@@ -1,9 +1,9 @@
 """Changing code through LSP: params in, the change made and checked beside the editor, an edit for the text of now out.
 
 An edit is made for the document as it was when the request came. What was typed since is carried through it when that
-is safe; else nothing is applied, the reply is ContentModified, and the model's draft is kept in `error.data.draft`.
-A person always sees a draft that is not applied: a client that takes pieces of text (`partialResultToken`) shows it by
-itself from the result or the error; any other is sent a message with it.
+is safe, and then it is not proven any more; else nothing is applied, the reply is ContentModified, and the draft of the
+model is kept in `error.data.draft`. A person always sees a draft that is not applied: a client that takes pieces of
+text (`partialResultToken`) shows it by itself from the result or the error; any other is sent a message with it.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def open_document(ls: LeanVibeServer, uri: str, version: int | None) -> Snapshot
     if snapshot is None:
         raise UsageError(f"uri: {uri!r} is not open here.", next_step="Open the document in the editor first.")
     if version is not None and snapshot.version != version:
-        raise _modified("The document changed since this was offered.", next_step="Choose it again.")
+        raise modified("The document changed since this was offered.", next_step="Choose it again.")
     return snapshot
 
 
@@ -110,6 +110,7 @@ async def change(
         ls.client, ls.protocol.requests, running, work_done_token, title="LeanVibe", stage="reading context"
     ) as work:
         request = replace(request, gathered=await _gathered(ls, request, settings), secrets=settings.secrets)
+        request = replace(request, open_documents=tuple(ls.documents))
         stream = AnswerStream(ls.client, work, partial_token)
         try:
             made = await ls.services.change(request, stream.take, running.cancel)
@@ -138,16 +139,21 @@ def _mended(request: ChangeRequest, settings: EditorSettings) -> Change | None:
 
 
 def edit_of(ls: LeanVibeServer, made: Change) -> types.WorkspaceEdit:
-    """The edit for the documents as they are now. Raises UsageError, or RpcFault when one of them moved on."""
+    """The edit of a change that has `landed`. Raises UsageError where the client cannot make a file."""
     annotation = types.ChangeAnnotation(
         label=made.title, needs_confirmation=not made.proven, description=_description(made)
     )
-    return workspace_edit(landed(ls, made), ls.client, ls.encoding, annotation)
+    return workspace_edit(made.files, ls.client, ls.encoding, annotation)
 
 
-def landed(ls: LeanVibeServer, made: Change) -> tuple[FileChange, ...]:
-    """The files' edits carried to the documents of now. Raises RpcFault (ContentModified) where that is not safe."""
-    return tuple(_landed(ls, file, made.draft) for file in made.files)
+def landed(ls: LeanVibeServer, made: Change) -> Change:
+    """The change for the documents of now; proven no more when they are not what was looked at.
+
+    Raises RpcFault (ContentModified) where its edits cannot be carried to them safely.
+    """
+    files = tuple(landed_file(ls, file, made.draft) for file in made.files)
+    same = all(file.snapshot.text == known.snapshot.text for file, known in zip(files, made.files, strict=True))
+    return replace(made, files=files, proven=made.proven and same)
 
 
 async def apply(ls: LeanVibeServer, edit: types.WorkspaceEdit, title: str) -> tuple[bool, str]:
@@ -161,7 +167,7 @@ async def apply(ls: LeanVibeServer, edit: types.WorkspaceEdit, title: str) -> tu
 
 
 async def carry_out(ls: LeanVibeServer, made: Change, *, shows_itself: bool) -> dict[str, object]:
-    """Apply a change and say what came of it: see `change_json`; `edit` and `reason` when it was not applied.
+    """Apply a change and say what came of it: see `change_json`; `edit` and `reason` when the client did not apply it.
 
     Raises RpcFault when a document moved on. A client that `shows_itself` is sent no message with a draft.
     """
@@ -169,12 +175,13 @@ async def carry_out(ls: LeanVibeServer, made: Change, *, shows_itself: bool) -> 
         tell_draft(ls, made.refusal, made.draft, shows_itself=shows_itself)
         return change_json(made, applied=False)
     try:
+        made = landed(ls, made)
         edit = edit_of(ls, made)
     except (UsageError, RpcFault) as error:
         tell_draft(ls, str(error), made.draft, shows_itself=shows_itself)
         if isinstance(error, RpcFault):
             raise
-        return {**change_json(made, applied=False), "reason": str(error)}
+        return change_json(replace(made, refusal=str(error)), applied=False)
     applied, reason = await apply(ls, edit, made.title)
     if not applied:
         return {**change_json(made, applied=False), "edit": edit, "reason": reason}
@@ -211,20 +218,21 @@ def change_json(made: Change, *, applied: bool) -> dict[str, object]:
     }
 
 
-def _landed(ls: LeanVibeServer, file: FileChange, draft: str) -> FileChange:
+def landed_file(ls: LeanVibeServer, file: FileChange, draft: str = "") -> FileChange:
+    """A file's edits carried to the document of now. Raises RpcFault (ContentModified) where that is not safe."""
     before, now = file.snapshot, ls.documents.get(file.snapshot.uri)
     if now is None:
         if before.version is None:
             return file  # a file on disk, or one that is to be made
-        raise _modified("The document was closed while the model worked.", draft, next_step="Open it and try again.")
+        raise modified("The document was closed while the model worked.", draft, next_step="Open it and try again.")
     if before.version is None:
         if now.text == before.text and not file.creates:
             return replace(file, snapshot=now)
-        raise _modified(f"{before.uri} was opened and is not what the model saw.", draft)
+        raise modified(f"{before.uri} was opened and is not what the model saw.", draft)
     since = ls.documents.edits_since(before)
-    edits = rebased(before.text, file.edits, since) if since is not None else None
+    edits = rebased(before.text, file.edits, since, file.region) if since is not None else None
     if edits is None:
-        raise _modified("What was to be changed was edited while the model worked.", draft)
+        raise modified("What was to be changed was edited meanwhile.", draft)
     return replace(file, snapshot=now, edits=edits)
 
 
@@ -241,7 +249,8 @@ async def _instruction(ls: LeanVibeServer) -> str:
     return picked
 
 
-def _modified(message: str, draft: str = "", *, next_step: str = "Try again.") -> RpcFault:
+def modified(message: str, draft: str = "", *, next_step: str = "Try again.") -> RpcFault:
+    """The error for what was asked of a document that is another one by now."""
     data: dict[str, object] = {"kind": "contentModified", "nextStep": next_step, "retryable": True}
     return RpcFault(Code.CONTENT_MODIFIED, f"{message} {next_step}", {**data, "draft": draft} if draft else data)
 

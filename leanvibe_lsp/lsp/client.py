@@ -78,11 +78,15 @@ class Client:
             bool(said("data_support")),
         )
 
+    def takes_versions(self) -> bool:
+        """Whether an edit may say for which version of a document it is."""
+        return self.can("workspace.workspace_edit.document_changes")
+
     def creates_files(self) -> bool:
         """Whether an edit may make a new file."""
         operations = self.capability("workspace.workspace_edit.resource_operations")
         return (
-            self.can("workspace.workspace_edit.document_changes")
+            self.takes_versions()
             and isinstance(operations, list | tuple)
             and types.ResourceOperationKind.Create in operations
         )
@@ -90,8 +94,7 @@ class Client:
     def annotates_edits(self) -> bool:
         """Whether an edit may say what it is, and that a person should look at it first."""
         return (
-            self.can("workspace.workspace_edit.document_changes")
-            and self.capability("workspace.workspace_edit.change_annotation_support") is not None
+            self.takes_versions() and self.capability("workspace.workspace_edit.change_annotation_support") is not None
         )
 
     def log(self, level: types.MessageType, message: str) -> None:

@@ -15,6 +15,7 @@ from leanvibe_lsp.config.layers import (
     COMMAND_LINE,
     CONFIGURATION,
     DENY,
+    FILES,
     INITIALIZATION,
     USER_FILE,
     WITHHELD,
@@ -24,9 +25,9 @@ from leanvibe_lsp.config.layers import (
     without_server,
 )
 from leanvibe_lsp.config.settings import Settings
+from leanvibe_lsp.core.globs import below
 
 _log = logging.getLogger(__name__)
-_FILES = ("leanvibe.toml", "pyproject.toml")
 
 
 class Configuration:
@@ -67,7 +68,12 @@ class Configuration:
     def for_path(self, path: Path | None) -> Settings:
         """Those of the innermost root that holds the path."""
         session = self._resolved()
-        roots = [root for root in self._by_root if path is not None and path.is_relative_to(root)]
+        if path is None:
+            return session
+        roots = [root for root in self._by_root if path.is_relative_to(root)]
+        if not roots and self._by_root:
+            real = _real(path)
+            roots = [root for root in self._by_root if real.is_relative_to(_real(root))]
         return self._by_root[max(roots, key=lambda root: len(root.parts))] if roots else session
 
     def begin(self, options: object, roots: Sequence[Path]) -> None:
@@ -98,7 +104,7 @@ class Configuration:
     def is_source(self, path: Path) -> bool:
         """Whether settings are read from this file."""
         user = self._process.get(USER_FILE)
-        return path.name in _FILES and (path.parent in self.roots or (user is not None and path == user.file))
+        return path.name in FILES and (path.parent in self.roots or (user is not None and path == user.file))
 
     @property
     def user_file(self) -> Path | None:
@@ -133,7 +139,7 @@ class Configuration:
             if self._options is not None:
                 from leanvibe_lsp.config.options import read_options
 
-                reading = read_options(self._options)
+                reading = read_options(without_null(self._options))
                 self._initialization = Layer(INITIALIZATION, reading.values, tuple(reading.problems))
             self._read()
             return self._resolve()
@@ -147,16 +153,22 @@ class Configuration:
         good = {layer.file: layer for layers in self._files.values() for layer in layers if layer.file is not None}
         self._files = {}
         for root in self.roots:
-            if any((root / name).is_file() for name in _FILES):
+            if any((root / name).is_file() for name in FILES):
                 from leanvibe_lsp.config.files import workspace_layers
 
                 self._files[root] = workspace_layers(root, good)
 
     def _resolve(self) -> Settings:
         session = self._session = settled(self.layers_of(None), self._start)
+        editors = {root: settled(self.layers_of(root), self._start).editor for root in self.roots}
+        own = {root: _globs_of(root, editor.secrets) for root, editor in editors.items()}
         self._by_root = {
-            root: replace(session, editor=settled(self.layers_of(root), self._start).editor) for root in self.roots
+            root: replace(session, editor=replace(editor, secrets=_united(editor.secrets, own, root)))
+            for root, editor in editors.items()
         }
+        session = self._session = replace(
+            session, editor=replace(session.editor, secrets=_united(session.editor.secrets, own, None))
+        )
         self._complain()
         return session
 
@@ -170,6 +182,32 @@ class Configuration:
                 _log.warning("%s", text)
                 self._tell(text)
         self._told = set(complaints)
+
+
+def _globs_of(root: Path, globs: Sequence[str]) -> tuple[str, ...]:
+    """A root's globs as they are said outside of it, by its path and by where that leads."""
+    folders = dict.fromkeys((root.as_posix(), _real(root).as_posix()))
+    return tuple(below(folder, glob) for folder in folders for glob in globs)
+
+
+def _united(globs: Sequence[str], others: Mapping[Path, tuple[str, ...]], own: Path | None) -> tuple[str, ...]:
+    """With those of the other roots: a question about one root may show what lies in another."""
+    elsewhere = (glob for root, said in others.items() if root != own for glob in said)
+    return tuple(dict.fromkeys((*globs, *elsewhere)))
+
+
+def _real(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # a link that leads round and round
+        return path
+
+
+def without_null(raw: object) -> object:
+    """Without null: an editor fills in a null for everything that its person did not set."""
+    if not isinstance(raw, Mapping):
+        return raw
+    return {key: without_null(value) for key, value in raw.items() if value is not None}
 
 
 def _of_engine(layer: Layer) -> Layer:

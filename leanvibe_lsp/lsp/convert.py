@@ -93,6 +93,27 @@ def to_changes(params: types.DidChangeTextDocumentParams) -> list[Change]:
     ]
 
 
+def tolerant_code_action(raw: object, converter: Converter) -> object:
+    """The params of a list of code actions without the diagnostics that do not fit: each costs itself only."""
+    context = raw.get("context") if isinstance(raw, Mapping) else None
+    given = context.get("diagnostics") if isinstance(context, Mapping) else None
+    if not isinstance(raw, Mapping) or not isinstance(context, Mapping) or not isinstance(given, list):
+        return raw
+    kept = [one for one in given if _fits(one, types.Diagnostic, converter)]
+    if len(kept) == len(given):
+        return raw
+    _log.info("%d diagnostics that the client sent do not fit LSP; ignored.", len(given) - len(kept))
+    return {**raw, "context": {**context, "diagnostics": kept}}
+
+
+def _fits(value: object, kind: type[object], converter: Converter) -> bool:
+    try:
+        converter.structure(value, kind)
+    except Exception:  # noqa: BLE001 - cattrs raises whatever its hooks raise
+        return False
+    return True
+
+
 def _is_enum(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, Enum)
 
@@ -123,10 +144,8 @@ def tolerant_initialize(raw: object, converter: Converter) -> object:
         return raw
     kept = {}
     for name, value in given.items():
-        try:
-            converter.structure({name: value}, types.ClientCapabilities)
-        except Exception:  # noqa: BLE001 - cattrs raises whatever its hooks raise
-            _log.warning("The client's capabilities under %r do not fit LSP; ignored.", name)
-        else:
+        if _fits({name: value}, types.ClientCapabilities, converter):
             kept[name] = value
+        else:
+            _log.warning("The client's capabilities under %r do not fit LSP; ignored.", name)
     return {**raw, "capabilities": kept}

@@ -24,7 +24,7 @@ from pygls.exceptions import JsonRpcException
 from pygls.protocol import LanguageServerProtocol
 
 from leanvibe_lsp.config.limits import limit
-from leanvibe_lsp.lsp.convert import tolerant_initialize
+from leanvibe_lsp.lsp.convert import tolerant_code_action, tolerant_initialize
 from leanvibe_lsp.lsp.faults import Code, RpcFault, fault_of, unstructured
 from leanvibe_lsp.lsp.framing import Fault, dump
 from leanvibe_lsp.lsp.tasks import Outcome, RequestId, RunningRequests
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 Handler = Callable[[Any], object]
+# What is left out of params where one odd value would cost all of them.
+_TOLERANT = {types.INITIALIZE: tolerant_initialize, types.TEXT_DOCUMENT_CODE_ACTION: tolerant_code_action}
 
 
 class State(Enum):
@@ -193,8 +195,8 @@ class LeanVibeProtocol(LanguageServerProtocol):
     def _structure(self, method: str, raw: object) -> Any:
         if (structure := self._structurers.get(method)) is not None:
             return structure(raw)
-        if method == types.INITIALIZE:
-            raw = tolerant_initialize(raw, self._converter)
+        if (tolerant := _TOLERANT.get(method)) is not None:
+            raw = tolerant(raw, self._converter)
         params_type = types.METHOD_TO_TYPES[method][2]
         if params_type is None:
             return None

@@ -11,14 +11,19 @@ import asyncio
 import hashlib
 import json
 import logging
+from dataclasses import dataclass
+from time import thread_time
 from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
-from leanvibe_lsp.assist.analyze import analyze
 from leanvibe_lsp.config.limits import limit
+from leanvibe_lsp.config.settings import EditorSettings
+from leanvibe_lsp.core.text import Encoding
 from leanvibe_lsp.documents.snapshot import Snapshot
+from leanvibe_lsp.lsp.client import DiagnosticAbilities
 from leanvibe_lsp.lsp.convert import shared_converter, to_range
+from leanvibe_lsp.lsp.looked import Looked
 from leanvibe_lsp.tiers.finding import Finding, Severity, Tag
 
 if TYPE_CHECKING:
@@ -36,71 +41,104 @@ _SEVERITIES = {
 _TAGS = {Tag.UNNECESSARY: types.DiagnosticTag.Unnecessary, Tag.DEPRECATED: types.DiagnosticTag.Deprecated}
 
 
+@dataclass(frozen=True, slots=True)
+class _Followed:
+    """A document that is looked at: `news` is set when there is something newer than what was."""
+
+    news: asyncio.Event
+    work: asyncio.Task[None]
+
+
 class Publisher:
     """Pushes the diagnostics of one client's open documents."""
 
     def __init__(self, ls: LeanVibeServer) -> None:
         self._ls = ls
-        self._followed: dict[str, asyncio.Event] = {}  # set when there is something newer than what is looked at
+        self._followed: dict[str, _Followed] = {}
 
     def document_changed(self, uri: str) -> None:
         """The document was opened, changed or closed, or something else is to be shown of it."""
         if self._ls.client.pulls_diagnostics():
             return
-        if self._ls.documents.get(uri) is None:
-            if (news := self._followed.pop(uri, None)) is not None:
-                news.set()
+        document = self._ls.documents.get(uri)  # of another spelling too, whose diagnostics stand under its own uri
+        if document is None or document.uri != uri:
+            if (followed := self._followed.pop(uri, None)) is not None:
+                followed.work.cancel()
                 self._ls.client.publish_diagnostics(uri, None, [])
         elif uri in self._followed:
-            self._followed[uri].set()
+            self._followed[uri].news.set()
         else:
-            news = self._followed[uri] = asyncio.Event()
+            news = asyncio.Event()
             news.set()
-            self._ls.keep(self._follow(uri, news))
+            self._followed[uri] = _Followed(news, self._ls.keep(self._follow(uri, news)))
 
     async def _follow(self, uri: str, news: asyncio.Event) -> None:
-        """Publish until the document is closed; `news` wakes it."""
-        clock = asyncio.get_running_loop().time
+        """Publish until the document is closed; `news` wakes it. Holds no text while it rests."""
         while True:
             await news.wait()
-            snapshot = self._ls.documents.get(uri)
-            if snapshot is None or self._followed.get(uri) is not news:
-                return
             news.clear()
-            began = clock()
-            try:
-                found = await diagnostics(self._ls, snapshot)
-            except Exception:  # noqa: BLE001 - the next version may fare better
-                _log.exception("The diagnostics of %s could not be made.", uri)
-            else:
-                if self._ls.documents.get(uri) is snapshot:
-                    self._ls.client.publish_diagnostics(uri, snapshot.version, found)
+            took = await self._publish(uri)
             # Looking holds the interpreter's lock: what takes long is done rarely, so that other work gets its turn.
-            took = clock() - began
             await asyncio.sleep(max(limit("diagnostics.milliseconds") / 1000, took * limit("diagnostics.rest_times")))
+
+    async def _publish(self, uri: str) -> float:
+        """Look at the document of now, and say what was found if it is still that; the seconds of work it took."""
+        if (snapshot := self._ls.documents.get(uri)) is None:
+            return 0.0
+        try:
+            found, took = await _look(self._ls, snapshot)
+        except Exception:  # noqa: BLE001 - the next version may fare better
+            _log.exception("The diagnostics of %s could not be made.", uri)
+            return 0.0
+        if self._ls.documents.get(uri) is snapshot:
+            self._ls.client.publish_diagnostics(uri, snapshot.version, found)
+        return took
 
 
 async def diagnostics(ls: LeanVibeServer, snapshot: Snapshot) -> list[types.Diagnostic]:
     """The diagnostics of a snapshot, by the settings of the document as they are now."""
-    settings = ls.settings_for(snapshot.uri).editor
+    found, _ = await _look(ls, snapshot)
+    return found
+
+
+async def _look(ls: LeanVibeServer, snapshot: Snapshot) -> tuple[list[types.Diagnostic], float]:
+    """The same, and the seconds of work that it took: not those that it waited for its turn."""
+    settings, shown = ls.settings_for(snapshot.uri).editor, ls.client.diagnostic_abilities()
     if not settings.diagnostics:
-        return []
-    findings = await ls.beside(lambda: analyze(snapshot, settings))
-    return [to_diagnostic(finding, snapshot, ls) for finding in findings]
+        return [], 0.0
+
+    def look() -> tuple[tuple[Finding, ...], list[types.Diagnostic], float]:
+        began = thread_time()
+        findings = _findings(snapshot, settings)
+        found = [to_diagnostic(one, snapshot, shown, ls.encoding) for one in findings]
+        return findings, found, thread_time() - began
+
+    findings, found, took = await ls.beside(look)
+    if ls.documents.get(snapshot.uri) is not None:
+        ls.looked[snapshot.uri] = Looked(snapshot, findings)
+    return found, took
 
 
-def to_diagnostic(finding: Finding, snapshot: Snapshot, ls: LeanVibeServer) -> types.Diagnostic:
-    """A finding as this client takes it; `data` is for the code actions of this server."""
-    shown, lines = ls.client.diagnostic_abilities(), snapshot.lines
+def _findings(snapshot: Snapshot, settings: EditorSettings) -> tuple[Finding, ...]:
+    from leanvibe_lsp.assist.analyze import analyze  # grammars, which the reply to initialize does not wait for
+
+    return analyze(snapshot, settings)
+
+
+def to_diagnostic(
+    finding: Finding, snapshot: Snapshot, shown: DiagnosticAbilities, encoding: Encoding
+) -> types.Diagnostic:
+    """A finding as a client with these abilities takes it; `data` is for the code actions of this server."""
+    lines = snapshot.lines
     tags = [_TAGS[tag] for tag in finding.tags if _TAGS[tag] in shown.tags]
     related = [
         types.DiagnosticRelatedInformation(
-            types.Location(snapshot.uri, to_range(one.span, lines, ls.encoding)), one.message
+            types.Location(snapshot.uri, to_range(one.span, lines, encoding)), one.message
         )
         for one in finding.related
     ]
     return types.Diagnostic(
-        range=to_range(finding.span, lines, ls.encoding),
+        range=to_range(finding.span, lines, encoding),
         message=finding.message,
         severity=_SEVERITIES[finding.severity],
         code=finding.rule,

@@ -25,6 +25,7 @@ from leanvibe_lsp.lsp.client import Client
 from leanvibe_lsp.lsp.configuration import Configuration
 from leanvibe_lsp.lsp.convert import encoding_of, shared_converter
 from leanvibe_lsp.lsp.framing import Fault
+from leanvibe_lsp.lsp.looked import Looked
 from leanvibe_lsp.lsp.protocol import LeanVibeProtocol, State, Wire
 from leanvibe_lsp.lsp.sharing import Services, SharedServices
 
@@ -48,6 +49,7 @@ class LeanVibeServer(LanguageServer):
     ) -> None:
         super().__init__("leanvibe-lsp", __version__, protocol_cls=LeanVibeProtocol, converter_factory=shared_converter)
         self.documents = DocumentStore()
+        self.looked: dict[str, Looked] = {}  # of open documents
         self.encoding = Encoding.UTF16
         self.client = Client(self.protocol)
         self.configuration = Configuration(
@@ -62,9 +64,9 @@ class LeanVibeServer(LanguageServer):
         self._tasks: set[asyncio.Task[None]] = set()
         self._complaints = 0
         self._on_session: list[Callable[[types.InitializeParams], None]] = []
-        self._on_ready: list[Callable[[], None]] = []
+        self._on_ready: list[Callable[[], object]] = []
         self._on_document: list[Callable[[str], None]] = []
-        self._on_settings: list[Callable[[], None]] = []
+        self._on_settings: list[Callable[[], object]] = []
 
     @property
     def exit_code(self) -> int:
@@ -108,14 +110,16 @@ class LeanVibeServer(LanguageServer):
 
     def document_changed(self, uri: str) -> None:
         """A document was opened, changed or closed; `documents` has it as it is now."""
+        if self.documents.get(uri) is None:
+            self.looked.pop(uri, None)
         for callback in self._on_document:
             callback(uri)
 
-    def on_settings(self, callback: Callable[[], None]) -> None:
+    def on_settings(self, callback: Callable[[], object]) -> None:
         """Call `callback` after any setting of this session has changed."""
         self._on_settings.append(callback)
 
-    def on_ready(self, callback: Callable[[], None]) -> None:
+    def on_ready(self, callback: Callable[[], object]) -> None:
         """Call `callback` when the client is ready for requests of the server's own (`initialized`)."""
         self._on_ready.append(callback)
 
@@ -146,17 +150,19 @@ class LeanVibeServer(LanguageServer):
             task.cancel()
         await self.protocol.requests.end_all(within=within)
         self.documents = DocumentStore()
+        self.looked = {}
 
     def ready(self) -> None:
         """The client has read the reply to initialize."""
         for callback in self._on_ready:
             callback()
 
-    def keep(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run `work` beside the requests; it ends with the session."""
+    def keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run `work` beside the requests; it ends with the session, or when it is cancelled."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def open_session(self, params: types.InitializeParams, encoding: str) -> None:
         """Take over what initialize says."""

@@ -8,10 +8,11 @@ from lsprotocol import types
 from pydantic import Field
 
 from leanvibe_lsp.assist.changes.values import FileChange
+from leanvibe_lsp.core.text import Span
 from leanvibe_lsp.documents.snapshot import Snapshot
 from leanvibe_lsp.errors import UsageError
 from leanvibe_lsp.lsp.asking import RangeParam, WireModel
-from leanvibe_lsp.lsp.changes import open_document
+from leanvibe_lsp.lsp.changes import landed_file, open_document
 from leanvibe_lsp.lsp.convert import to_span
 from leanvibe_lsp.lsp.workspace_edit import workspace_edit
 
@@ -39,7 +40,10 @@ def at_entry(ls: LeanVibeServer, param: SuppressParam) -> Snapshot:
 
 
 async def suppress(ls: LeanVibeServer, param: SuppressParam, snapshot: Snapshot) -> types.WorkspaceEdit:
-    """The edit that puts the comment there. Raises UsageError where none can stand."""
+    """The edit that puts the comment there, in the document of now.
+
+    Raises UsageError where none can stand, RpcFault when the place was edited meanwhile.
+    """
     from leanvibe_lsp.assist.suppress import suppression  # grammars, not needed before
 
     span = to_span(param.range, snapshot.lines, ls.encoding)
@@ -49,5 +53,11 @@ async def suppress(ls: LeanVibeServer, param: SuppressParam, snapshot: Snapshot)
             f"No comment can stand there to ignore {param.rule}.",
             next_step="Switch the rule off in the settings instead.",
         )
+    file = landed_file(ls, FileChange(snapshot, (edit,), region=_lines(snapshot, span)))
     annotation = types.ChangeAnnotation(label=param.title, needs_confirmation=False)
-    return workspace_edit([FileChange(snapshot, (edit,))], ls.client, ls.encoding, annotation)
+    return workspace_edit([file], ls.client, ls.encoding, annotation)
+
+
+def _lines(snapshot: Snapshot, span: Span) -> Span:
+    lines = snapshot.lines
+    return Span(lines.line_span(lines.line_of(span.start)).start, lines.line_span(lines.line_of(span.end)).end)

@@ -28,7 +28,7 @@ def workspace_edit(
             f"This editor makes no new files for a server, and {_created(files)} does not exist.",
             next_step="Create an empty file there and try again.",
         )
-    if not client.can("workspace.workspace_edit.document_changes"):
+    if not client.takes_versions():
         return types.WorkspaceEdit(
             changes={
                 file.snapshot.uri: [_plain(edit, file.snapshot.lines, encoding) for edit in file.edits]

@@ -9,6 +9,7 @@ another piece. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from zlib import crc32
 
 from tree_sitter import Node
@@ -22,27 +23,41 @@ _LARGE = 1_024  # bytes; what is larger stands alone, what is smaller with its n
 _RUN = 32  # of so many small ones, about one begins a new piece
 
 
-def pieces(syntax: Syntax, language: str) -> Iterator[Span]:
-    """Spans that follow each other and cover the text; they begin at a line's start."""
-    start = 0
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece; of a broken one what stands around it decides how it is read."""
+
+    span: Span
+    broken: bool
+
+
+def pieces(syntax: Syntax, language: str) -> Iterator[Part]:
+    """Pieces that follow each other and cover the text; they begin at a line's start."""
+    start, broken = 0, False
+    root = syntax.tree.root_node
     if language in _LISTS:
         before: Node | None = None
-        for node in _top(syntax.tree.root_node):
+        for node, loose in _top(root):
             if before is not None and _begins(before, node, syntax.data):
                 at = syntax.bytes.character(node.start_byte)
-                yield Span(start, at)
-                start = at
+                yield Part(Span(start, at), broken)
+                start, broken = at, False
+            broken = broken or loose or node.has_error
             before = node
-    yield Span(start, syntax.bytes.character(len(syntax.data)))
+    else:
+        broken = root.has_error
+    yield Part(Span(start, syntax.bytes.character(len(syntax.data))), broken)
 
 
-def _top(node: Node) -> Iterator[Node]:
-    """What stands at the top level; where it is broken, what is left whole there."""
-    for child in node.children:
-        if child.is_error:
-            yield from _top(child)
+def _top(root: Node) -> Iterator[tuple[Node, bool]]:
+    """What stands at the top level; where it is broken (so says the second), what is left whole there."""
+    todo = [(child, root.is_error) for child in reversed(root.children)]
+    while todo:
+        node, loose = todo.pop()
+        if node.is_error and node.child_count:
+            todo += ((child, True) for child in reversed(node.children))
         else:
-            yield child
+            yield node, loose or node.is_error
 
 
 def _begins(before: Node, node: Node, data: bytes) -> bool:

@@ -34,10 +34,8 @@ class Directive:
     line: int | None
     comment: Span
 
-    def silences(self, finding: Finding, lines: LineIndex) -> tuple[str, ...]:
-        """Which of `rules` the finding falls under, ("",) when it is all rules; () when it is not silenced."""
-        if self.line is not None and self.line not in (lines.line_of(finding.span.start), _last_line(finding, lines)):
-            return ()
+    def silences(self, finding: Finding) -> tuple[str, ...]:
+        """Which of `rules` a finding on its line falls under, ("",) when it is all rules."""
         return tuple(rule for rule in self.rules or ("",) if not rule or fnmatchcase(finding.rule, rule))
 
 
@@ -46,12 +44,17 @@ def directives(comments: Iterable[Span], lines: LineIndex) -> tuple[Directive, .
     # Some grammars count the line's end as part of a comment.
     trimmed = (Span(one.start, one.start + len(lines.text[one.start : one.end].rstrip("\r\n"))) for one in comments)
     ordered = sorted(trimmed, key=lambda span: span.start)
-    alone = [span for span in ordered if _stands_alone(span, lines)]
+    alone = {span for span in ordered if _stands_alone(span, lines)}
     only_comments = {line for span in alone for line in range(lines.line_of(span.start), lines.line_of(span.end) + 1)}
+    behind: dict[int, int] = {}  # by a line of nothing but comments: the next one that is none
+    for line in sorted(only_comments, reverse=True):
+        behind[line] = behind.get(line + 1, line + 1)
     return tuple(
         directive
         for span in ordered
-        for directive in _of_comment(span, lines, only_comments if span in alone else frozenset())
+        for directive in _of_comment(
+            span, lines, behind[lines.line_of(span.end)] if span in alone else lines.line_of(span.end)
+        )
     )
 
 
@@ -59,8 +62,13 @@ def silenced(findings: Sequence[Finding], found: Sequence[Directive], lines: Lin
     """The findings that no directive is about, and a hint at each directive that is about none."""
     used: set[tuple[Directive, str]] = set()
     kept = []
+    by_line: dict[int | None, dict[tuple[str, ...], Directive]] = {}  # of those that say the same the first counts
+    for directive in found:
+        by_line.setdefault(directive.line, {}).setdefault(directive.rules, directive)
     for finding in findings:
-        hits = [(directive, rule) for directive in found for rule in directive.silences(finding, lines)]
+        places = dict.fromkeys((None, lines.line_of(finding.span.start), _last_line(finding, lines)))
+        about = (directive for line in places for directive in by_line.get(line, {}).values())
+        hits = [(directive, rule) for directive in about for rule in directive.silences(finding)]
         used.update(hits)
         if not hits:
             kept.append(finding)
@@ -71,14 +79,8 @@ def silenced(findings: Sequence[Finding], found: Sequence[Directive], lines: Lin
     return tuple(sorted(kept, key=lambda finding: (finding.span.start, finding.span.end, finding.rule)))
 
 
-def _of_comment(comment: Span, lines: LineIndex, passed: Iterable[int]) -> Iterator[Directive]:
-    """`passed` are the lines of nothing but comments when this one stands on such lines itself, else nothing."""
-    line = lines.line_of(comment.end)
-    skipped = frozenset(passed)
-    if skipped:
-        line += 1
-        while line in skipped:
-            line += 1
+def _of_comment(comment: Span, lines: LineIndex, line: int) -> Iterator[Directive]:
+    """The directives in a comment that is about `line`."""
     for match in _DIRECTIVE.finditer(lines.text, comment.start, comment.end):
         names = tuple(dict.fromkeys(name for part in (match["rules"] or "").split(",") if (name := part.strip())))
         yield Directive(Span(*match.span()), names, None if match["file"] else line, comment)

@@ -359,6 +359,24 @@ def test_a_change_that_fails_its_checks_leaves_a_draft(drive: Drive) -> None:
     assert "[mock engine" in facts["draft"]["text"]
 
 
+@pytest.mark.parametrize("command", ["1,3LeanVibe change", "1,2LeanVibe fix"])
+def test_what_is_asked_for_is_what_a_person_saw(drive: Drive, command: str) -> None:
+    """The buffer and its version are those of before the words, or the choice, however long a person takes."""
+    facts = drive("asked", text=WRONG, count=2, command=command, words="Add types.")
+    argument, asked = facts["argument"], facts["asked"]
+    assert {"uri": argument["uri"], "version": argument["version"]} == asked
+    assert facts["change"]["outcome"] == "answered"
+
+
+@pytest.mark.parametrize("command", ["1,3LeanVibe change", "1,2LeanVibe fix"])
+def test_a_buffer_that_was_changed_meanwhile_is_left_alone(drive: Drive, command: str) -> None:
+    """Its lines are not those that were meant any more, and a person is told so."""
+    facts = drive("asked", text=WRONG, count=2, command=command, words="Add types.", typed="# typed")
+    assert facts["change"]["err"]["code"] == -32801
+    assert facts["messages"][-1].startswith("LeanVibe: The document changed since this was offered. Choose it again.")
+    assert facts["lines"] == ["# typed", *WRONG.splitlines()]
+
+
 def test_an_edit_of_an_older_version_is_refused(drive: Drive) -> None:
     """Neovim would leave it out and say that it was applied; the server hears the truth."""
     facts = drive("old_edit")

@@ -88,7 +88,6 @@ _LATER = [
     "httpx",
     "sqlite3",
     "yaml",
-    "pathspec",
     "ast_grep_py",
 ]
 _GRAMMARS = ["tree_sitter_python", "tree_sitter_languages"]

@@ -65,15 +65,17 @@ async function cancelAll({ session, asking, changing }: House): Promise<void> {
 async function fix(house: House, editor: TextEditor): Promise<unknown> {
   const found = languages.getDiagnostics(editor.document.uri).filter((one) => editor.selection.intersection(one.range));
   const items = found.map((diagnostic) => ({ label: diagnostic.message, diagnostic }));
+  const { version } = editor.document; // of the diagnostics, before a person has chosen one
   const choice = items.length > 1 ? await window.showQuickPick(items, { title: "Fix which problem?" }) : items[0];
   if (items.length === 0) return window.showInformationMessage("LeanVibe: there is no problem at the cursor.");
-  return choice && change(house, editor, { kind: "fix" }, choice.diagnostic);
+  return choice && change(house, editor, { kind: "fix", version }, choice.diagnostic);
 }
 
 function change(house: House, editor: TextEditor, what: Partial<Target>, about?: Diagnostic): Promise<unknown> {
   const diagnostic = about && house.session.client.code2ProtocolConverter.asDiagnostic(about);
   const range = diagnostic?.range ?? rangeOf(house, editor);
-  return house.changing.change({ ...what, uri: uriOf(house, editor), range, ...(diagnostic && { diagnostic }) });
+  const place = { uri: uriOf(house, editor), version: editor.document.version, range };
+  return house.changing.change({ ...place, ...what, ...(diagnostic && { diagnostic }) });
 }
 
 async function doctor({ session, status, view }: House): Promise<void> {

@@ -11,6 +11,8 @@ export interface Place {
 /** The argument of the server's commands, as far as it is read here; what else is in it is handed on. */
 export interface Target {
   uri: string;
+  /** Of the document that `range` is of: another one is left alone. */
+  version?: number;
   range?: Range;
   kind?: string;
   instruction?: string;

@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import re
-import textwrap
 
 from tree_sitter import Node
 
+from leanvibe_lsp.assist.changes.doc_comments import MARKS, SECTION, above, filled, more_than_words
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.edits import TextEdit
 from leanvibe_lsp.core.text import Span
 from leanvibe_lsp.documents.docs import python_docstring
 from leanvibe_lsp.documents.grammars import encoded, language_of, parse
-from leanvibe_lsp.documents.scopes import Symbol, symbols
+from leanvibe_lsp.documents.scopes import Symbol
 from leanvibe_lsp.documents.snapshot import Snapshot
 from leanvibe_lsp.errors import UsageError
-
-# How a language marks documentation where the file itself shows no other way.
-_MARKS = {
-    language: mark
-    for mark, languages in (
-        ("/**", "javascript typescript tsx java php c cpp"),
-        ("///", "rust csharp"),
-        ("//", "go"),
-        ("#", "ruby bash"),
-    )
-    for language in languages.split()
-}
-_COMMENT = re.compile(r"[ \t]*(?://|/\*|\*|#(?!\[))")
 
 
 def documented(snapshot: Snapshot, symbol: Symbol, said: str) -> TextEdit:
@@ -40,8 +27,8 @@ def documented(snapshot: Snapshot, symbol: Symbol, said: str) -> TextEdit:
     newline = "\r\n" if "\r\n" in snapshot.text else "\n"
     if language == "python":
         edit = _python(snapshot, symbol, said)
-    elif language in _MARKS:
-        edit = _above(snapshot, symbol, said, language)
+    elif language in MARKS:
+        edit = above(snapshot, symbol, said, language)
     else:
         raise UsageError(
             f"It is not known how {language or 'this language'} writes documentation.",
@@ -67,9 +54,10 @@ def _python(snapshot: Snapshot, symbol: Symbol, said: str) -> TextEdit:
     own_line = not text[begin:start].strip()
     outer = re.match(r"[ \t]*", text[lines.line_span(lines.line_of(symbol.span.start)).start :])
     indent = text[begin:start] if own_line else f"{outer[0] if outer else ''}    "
+    if old is not None and re.match("[rRuU]*['\"]", text[place(old.start_byte) :]):
+        span = Span(place(old.start_byte), place(old.end_byte))
+        return TextEdit(span, _with_sections(said, indent, text[span.start : span.end], _quotes(snapshot)))
     literal = _literal(said, indent, _quotes(snapshot))
-    if old is not None:
-        return TextEdit(Span(place(old.start_byte), place(old.end_byte)), literal)
     if own_line:
         return TextEdit(Span(start, start), f"{literal}\n{indent}")
     colon = text.rindex(":", symbol.header.end, start)
@@ -85,71 +73,34 @@ def _python_body(snapshot: Snapshot, symbol: Symbol) -> Node | None:
     return None if node is None else node.child_by_field_name("body")
 
 
+def _with_sections(said: str, indent: str, old: str, quotes: str) -> str:
+    """The literal in place of `old`, with what that says under headings, as doctests, or in fields."""
+    lines = old.replace("\r\n", "\n").split("\n")
+    at = next((number for number, line in enumerate(lines) if SECTION.match(line.strip().lstrip("rRuU\"'"))), None)
+    if at is None:
+        return _literal(said, indent, quotes)
+    if at and re.fullmatch(r"[-=]{3,}", lines[at].strip()):
+        at -= 1  # a heading stands above its line
+    if not at or not old.startswith(('"""', "'''")) or not "".join(lines[:at]).strip("\"' \t"):
+        raise more_than_words(lines[at])
+    words = filled(_escaped(said, old[:3]), limit("change.columns") - len(indent) - 3)
+    told = [words[0], *(indent + line if line else "" for line in words[1:])]
+    return "\n".join((old[:3] + told[0], *told[1:], "", *lines[at:]))
+
+
 def _quotes(snapshot: Snapshot) -> str:
     return "'''" if snapshot.text.count("'''") > snapshot.text.count('"""') else '"""'
 
 
 def _literal(said: str, indent: str, quotes: str) -> str:
-    said = said.replace("\\", "\\\\").replace(quotes, quotes[0].replace('"', "'") if quotes[0] == '"' else '"')
+    said = _escaped(said, quotes)
     if said.endswith(quotes[0]):
         said = f"{said[:-1]}\\{quotes[0]}"
     if "\n" not in said and len(indent) + len(said) + 6 <= limit("change.columns"):
         return f"{quotes}{said}{quotes}"
-    filled = _filled(said, limit("change.columns") - len(indent) - 3)
-    return f"\n{indent}".join((f"{quotes}{filled[0]}", *filled[1:], quotes)).replace(f"\n{indent}\n", "\n\n")
+    lines = filled(said, limit("change.columns") - len(indent) - 3)
+    return f"\n{indent}".join((f"{quotes}{lines[0]}", *lines[1:], quotes)).replace(f"\n{indent}\n", "\n\n")
 
 
-def _above(snapshot: Snapshot, symbol: Symbol, said: str, language: str) -> TextEdit:
-    lines, text = snapshot.lines, snapshot.text
-    line = lines.line_of(symbol.span.start)
-    start = lines.line_span(line).start
-    indent = text[start : symbol.span.start]
-    if indent.strip():
-        raise UsageError(
-            f"`{symbol.name}` does not begin its own line.", next_step="Put it on a line of its own first."
-        )
-    first = _first_comment_line(snapshot, line)
-    if symbol.docstring and first == line:
-        raise UsageError(f"The comment of `{symbol.name}` was not found.", next_step="Put it right above it.")
-    mark = _own_mark(snapshot) or _MARKS[language]
-    comment = _comment(said, indent, mark, language)
-    if symbol.docstring:
-        begin = lines.line_span(first).start
-        return TextEdit(Span(begin + len(indent), lines.line_span(line - 1).end), comment)
-    return TextEdit(Span(symbol.span.start, symbol.span.start), f"{comment}\n{indent}")
-
-
-def _first_comment_line(snapshot: Snapshot, line: int) -> int:
-    """The first of the comment lines right above `line`; `line` itself when there are none."""
-    while line > 0 and _COMMENT.match(snapshot.lines.line_text(line - 1)):
-        line -= 1
-    return line
-
-
-def _own_mark(snapshot: Snapshot) -> str:
-    """How the first documented definition of the file is; "" when none is."""
-    for symbol in symbols(snapshot):
-        line = snapshot.lines.line_of(symbol.span.start)
-        if symbol.docstring and (first := _first_comment_line(snapshot, line)) < line:
-            begin = snapshot.lines.line_text(first).strip()
-            return next((mark for mark in ("/**", "///", "//", "#") if begin.startswith(mark)), "")
-    return ""
-
-
-def _comment(said: str, indent: str, mark: str, language: str) -> str:
-    said = said.replace("*/", "* /")
-    if language == "csharp" and mark == "///" and "<summary>" not in said:
-        said = f"<summary>\n{said.replace('<', '&lt;')}\n</summary>"
-    filled = _filled(said, limit("change.columns") - len(indent) - len(mark) - 1)
-    if mark != "/**":
-        return f"\n{indent}".join(f"{mark} {line}".rstrip() for line in filled)
-    if len(filled) == 1:
-        return f"/** {filled[0]} */"
-    return f"\n{indent}".join(("/**", *(f" * {line}".rstrip() for line in filled), " */"))
-
-
-def _filled(said: str, columns: int) -> list[str]:
-    filled: list[str] = []
-    for line in said.split("\n"):
-        filled += textwrap.wrap(line, max(columns, 20), break_long_words=False) or [""]
-    return filled
+def _escaped(said: str, quotes: str) -> str:
+    return said.replace("\\", "\\\\").replace(quotes, "'" if quotes[0] == '"' else '"')

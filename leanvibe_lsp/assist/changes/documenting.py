@@ -7,6 +7,7 @@ import re
 from leanvibe_lsp.assist.answer import Place
 from leanvibe_lsp.assist.changes.docstrings import documented
 from leanvibe_lsp.assist.changes.region import region_of
+from leanvibe_lsp.assist.changes.standing import standing
 from leanvibe_lsp.assist.changes.task import Task, Verdict, meant, shown, verdict_of
 from leanvibe_lsp.assist.changes.values import ChangeKind, ChangeRequest, Check, FileChange
 from leanvibe_lsp.assist.changes.verify import Proposal, verify
@@ -65,7 +66,8 @@ def _judged(snapshot: Snapshot, symbol: Symbol, said: str) -> Verdict:
     proposal = _proposal(snapshot, symbol, edit)
     checks = (words, *verify(proposal))
     edits = minimal(proposal.old, proposal.text, proposal.region.start)
-    return verdict_of(said, checks, FileChange(snapshot, edits), proven=False)
+    file = FileChange(snapshot, edits, region=standing(snapshot, proposal.region))
+    return verdict_of(said, checks, file, proven=False)
 
 
 def _proposal(snapshot: Snapshot, symbol: Symbol, edit: TextEdit) -> Proposal:

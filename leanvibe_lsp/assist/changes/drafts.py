@@ -1,123 +1,153 @@
-"""From what a model wrote to the code it means: one fenced block, laid onto the lines it is to replace. Pure.
+"""From what a model wrote to the code it means: the text of one fenced block. Pure.
 
-Tolerated: words around the block, a language behind the fence, code that stands too far left or right, tabs for blanks,
-the file's other lines written again, a block that only repeats what was shown before the one that changes it. A block
-that does not end was cut, and half of a change is none.
+Tolerated: words around the block, a language behind the fence, a block that only repeats what was shown, blocks that
+show something else beside the one that changes it. Where it is not plain which text is meant, none is: a block that
+does not end, fences that pair in more than one way, a list of differences, code for other places too.
 """
 
 from __future__ import annotations
 
 import re
-import textwrap
+from dataclasses import dataclass
 
 from leanvibe_lsp.errors import Incomplete
 
-_FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([^`\n]*)$")
+_FENCE = re.compile(r"^(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<told>[^`\n]*?)[ \t]*$")
+_DEEPEST = 3  # blanks before a fence, beyond which it is a line of the text in Markdown
+_CLOSING = re.compile(r"\W*(?:end|fi|done|esac)?\W*")
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+_ELSEWHERE = re.compile(r"import|from|use|using|require|include|package|load|source")
+# Languages in which a fence is as likely to be the text itself.
+_WORDS = frozenset({"markdown", "rst"})
 
 
-def code_of(answer: str, region: str) -> str:
-    """The code of an answer, with "\\n" at the end of its lines and none at its own end.
+@dataclass(frozen=True, slots=True)
+class _Block:
+    fence: str
+    told: str  # what stands behind the fence
+    text: str
 
-    Of several blocks the first that is not `region` itself. Raises Incomplete when there is none, or it does not end.
+
+def code_of(answer: str, region: str, language: str) -> str:
+    """The code of an answer about `region`, with "\\n" at the end of its lines and none at its own end.
+
+    Raises Incomplete where there is none, where it does not end, or where it is not plain which text is meant.
     """
-    blocks, is_open = _blocks(_plain(answer))
-    if is_open:
-        raise Incomplete("The code block of the answer does not end.", next_step="Ask for less at once.")
+    answer, region = _plain(answer), _plain(region)
+    blocks = _blocks(answer)
     if not blocks:
-        whole = _plain(answer).strip("\n")
-        first, shown = whole.partition("\n")[0].strip(), _plain(region).strip().partition("\n")[0].strip()
-        if not first or first != shown:
-            raise Incomplete("The answer holds no code block.", next_step="Ask again.")
-        blocks = [whole]
-    told = next((block for block in blocks if block.strip() != _plain(region).strip()), blocks[0])
-    return told.strip("\n").rstrip()
+        return _unfenced(answer, region)
+    told = _chosen(blocks, region)
+    fences = _fences(region)
+    is_cut = any(fence.startswith(told.fence) and not _is_text(indent) for indent, fence in fences)
+    if is_cut or (len(blocks) > 1 and (fences or language in _WORDS)):
+        raise _unclear(
+            "The fences of the answer pair in more than one way.", f"Use {_longer(fences)} around all of it."
+        )
+    if told.told.partition(" ")[0].lower() in ("diff", "patch") or _is_diff(told.text, region):
+        raise _unclear("The answer is a list of differences.", "Write the whole new code.")
+    return told.text.strip("\n").rstrip()
 
 
-def laid(code: str, before: str, region: str, after: str) -> str:
-    """The code as it stands in place of `region`, which has `before` and `after` around it: its lines, no more.
+def fence_words(code: str) -> str:
+    """What is to be said to a model of the fence around its answer, where what it writes may hold fences itself."""
+    fences = _fences(_plain(code))
+    return f" Fence it with {_longer(fences)}, because it holds fences itself." if fences else ""
 
-    Its first line gets the indentation of the region's, the others move with it; line endings are the document's.
-    """
-    code = _without_rest(code, before, _plain(region), after)
-    code = _indented(code, _plain(region))
-    newline = "\r\n" if "\r\n" in (region if "\n" in region else before + after) else "\n"
-    return code.replace("\n", newline)
+
+def _fences(text: str) -> list[tuple[str, str]]:
+    """The lines that are fences, each as its indentation and the fence itself."""
+    return [(match["indent"], match["fence"]) for line in text.split("\n") if (match := _FENCE.match(line))]
+
+
+def _longer(fences: list[tuple[str, str]]) -> str:
+    return "`" * (1 + max((len(fence) for _, fence in fences), default=3))
+
+
+def _is_text(indent: str, around: str = "") -> bool:
+    """Whether a fence stands so far to the right of the one around it that it is a line of the text."""
+    return len(indent.expandtabs(4)) > len(around.expandtabs(4)) + _DEEPEST
 
 
 def _plain(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _blocks(answer: str) -> tuple[list[str], bool]:
-    """The blocks, and whether a last one does not end."""
-    blocks: list[str] = []
-    fence, inside = "", list[str]()
+def _unclear(message: str, next_step: str) -> Incomplete:
+    return Incomplete(message, next_step=next_step)
+
+
+def _blocks(answer: str) -> list[_Block]:
+    """The blocks that are not empty, or else those that are. Raises Incomplete when the last one does not end."""
+    blocks: list[_Block] = []
+    fence, told, indent, inside = "", "", "", list[str]()
     for line in answer.split("\n"):
         match = _FENCE.match(line)
         if not fence:
             if match:
-                fence, inside = match[1], []
-        elif match and match[1].startswith(fence) and not match[2].strip():
-            blocks.append("\n".join(inside))
+                indent, fence, told, inside = match["indent"], match["fence"], match["told"], []
+        elif match and match["fence"].startswith(fence) and not match["told"] and not _is_text(match["indent"], indent):
+            blocks.append(_Block(fence, told, "\n".join(inside)))
             fence = ""
         else:
             inside.append(line)
-    return [block for block in blocks if block.strip()] or blocks, bool(fence)
+    if fence:
+        raise _unclear("The code block of the answer does not end.", "Ask for less at once.")
+    return [block for block in blocks if block.text.strip()] or blocks
 
 
-def _without_rest(code: str, before: str, region: str, after: str) -> str:
-    """The code without the lines around the region, where the model wrote those again."""
-    lines = code.split("\n")
-    around = {line.strip() for line in _plain(before).split("\n")}
-    first = region.strip().partition("\n")[0].strip()
-    at = next((number for number, line in enumerate(lines) if line.strip() == first), 0)
-    head = lines[:at]
-    if not any(line.strip() for line in head) or not all(line.strip() in around for line in head):
-        return code
-    lines = lines[at:]
-    rest = [line.strip() for line in _plain(after).split("\n") if line.strip()]
-    said = [(number, line.strip()) for number, line in enumerate(lines) if line.strip()]
-    if rest and [line for _, line in said[-len(rest) :]] == rest and len(said) > len(rest):
-        lines = lines[: said[-len(rest)][0]]
-    return "\n".join(lines).rstrip()
+def _chosen(blocks: list[_Block], region: str) -> _Block:
+    """The block that begins most as the region does, of those that are not the region itself."""
+    if len(blocks) == 1:
+        return blocks[0]
+    shown = _collapsed(region)
+    said = {_collapsed(block.text): block for block in reversed(blocks)}
+    others = [block for block in reversed(said.values()) if _collapsed(block.text) != shown]
+    if not others:
+        return blocks[0]
+    likeness = [_alike(block.text, region) for block in others]
+    best = max(likeness)
+    if not best or likeness.count(best) > 1:
+        raise _unclear("It is not plain which block of the answer is the new code.", "Write one block.")
+    if any(_ELSEWHERE.match(block.text.lstrip("#@ \n")) for block in others if _alike(block.text, region) < best):
+        raise _unclear("The answer changes other places too.", "Change only the code that was shown.")
+    return others[likeness.index(best)]
 
 
-def _indented(code: str, region: str) -> str:
-    shown = [line for line in region.split("\n") if line.strip()]
-    code = _in_the_regions_blanks(code, shown)
-    wanted = _blanks(shown[0]) if shown else ""
-    first, *rest = code.split("\n")
-    if _blanks(first) == wanted or not code.strip():
-        return code
-    deep = _least(rest)
-    if not _blanks(first) and deep and deep == _least(shown[1:]):
-        return "\n".join((wanted + first, *rest))  # only the first line lost its blanks
-    body = textwrap.dedent(code)
-    return "\n".join(wanted + line if line.strip() else line for line in body.split("\n"))
+def _collapsed(text: str) -> str:
+    return "".join(text.split())
 
 
-def _blanks(line: str) -> str:
-    return line[: len(line) - len(line.lstrip(" \t"))]
+def _alike(text: str, region: str) -> int:
+    """How many tokens at the beginning are the same."""
+    same = 0
+    for one, other in zip(_TOKEN.findall(text), _TOKEN.findall(region), strict=False):
+        if one != other:
+            break
+        same += 1
+    return same
 
 
-def _least(lines: list[str]) -> str:
-    """The indentation that all of these lines have at least."""
-    return min((_blanks(line) for line in lines if line.strip()), key=len, default="")
+def _is_diff(text: str, region: str) -> bool:
+    """Whether a text takes lines of the region away by writing "-" before them."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    if not lines or not all(line[0] in " \t+-@\\" for line in lines):
+        return False
+    shown = {line.rstrip() for line in region.split("\n") if line.strip()}
+    known = {line.strip() for line in shown}
+    gone = [line for line in lines if line[0] == "-" and line[1:].strip() in known and line.rstrip() not in shown]
+    return any(line[1:].rstrip() in shown for line in gone) or (bool(gone) and any(line[0] == "+" for line in lines))
 
 
-def _in_the_regions_blanks(code: str, shown: list[str]) -> str:
-    """Tabs where the region has tabs, and blanks where it has blanks, at the beginning of lines."""
-    lines = code.split("\n")
-    indents = [_blanks(line) for line in lines if line.strip()]
-    theirs, ours = set("".join(indents)), set("".join(map(_blanks, shown)))
-    if len(ours) != 1 or len(theirs) != 1 or ours == theirs:
-        return code
-    if theirs == {" "}:
-        unit = min(len(one) for one in indents if one)
-        return "\n".join(_swapped(line, " " * unit, "\t") for line in lines)
-    return "\n".join(_swapped(line, "\t", "    ") for line in lines)
-
-
-def _swapped(line: str, one: str, other: str) -> str:
-    blanks = _blanks(line)
-    return other * (len(blanks) // len(one)) + " " * (len(blanks) % len(one)) + line[len(blanks) :]
+def _unfenced(answer: str, region: str) -> str:
+    """An answer that is nothing but the code: it begins as the region does, and no line leaves it."""
+    lines = answer.strip("\n").rstrip().split("\n")
+    shown = [line.strip() for line in region.split("\n") if line.strip()]
+    if not shown or lines[0].strip() != shown[0]:
+        raise _unclear("The answer holds no code block.", "Ask again.")
+    first = len(lines[0]) - len(lines[0].lstrip())
+    for line in lines[1:]:
+        is_inside = len(line) - len(line.lstrip()) > first
+        if line.strip() and not is_inside and line.strip() not in shown and not _CLOSING.fullmatch(line.strip()):
+            raise _unclear("The answer has other text than code and no code block.", "Write one block.")
+    return "\n".join(lines)

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 from leanvibe_lsp.assist.analyze import analyze
 from leanvibe_lsp.assist.answer import Answer, AnswerTiming, Confidence
 from leanvibe_lsp.assist.changes.run import fix_of
+from leanvibe_lsp.assist.changes.standing import standing
 from leanvibe_lsp.assist.changes.values import Change, ChangeRequest, Check, Complaint, FileChange
 from leanvibe_lsp.config.settings import EditorSettings
 from leanvibe_lsp.core.text import LineIndex
@@ -31,7 +32,7 @@ def mended(request: ChangeRequest, settings: EditorSettings) -> Change | None:
         return None
     return Change(
         title=title_of(finding),
-        files=(FileChange(snapshot, finding.fix),),
+        files=(FileChange(snapshot, finding.fix, region=standing(snapshot, finding.span)),),
         checks=tuple(Check(name, passed=True) for name in ("parses", "complaint gone", "nothing new")),
         proven=True,
         draft="",

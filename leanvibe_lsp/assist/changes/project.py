@@ -1,9 +1,12 @@
-"""The files around a file: what the tests of a project look like is read from them. The only I/O of a change."""
+"""The files around a file: what the tests of a project look like is read from them. The only I/O of a change.
+
+A file that is open in the editor is what it is there, also when it was never saved.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +29,18 @@ class Project:
 
     root: Path
     files: tuple[str, ...]
+    opened: Mapping[str, Snapshot]
 
 
-def project_of(path: Path) -> Project:
+def project_of(path: Path, open_documents: Iterable[Snapshot] = ()) -> Project:
     """The project that a file is in; a file that is in none is one with what stands beside and below it."""
     root = next((folder for folder in path.parents if any((folder / name).exists() for name in _ROOTS)), path.parent)
-    return Project(root, tuple(_names(root)))
+    opened = {
+        one.path.relative_to(root).as_posix(): one
+        for one in open_documents
+        if one.path is not None and one.path.is_relative_to(root)
+    }
+    return Project(root, tuple(dict.fromkeys((*_names(root), *opened))), opened)
 
 
 def manifest_of(project: Project) -> str:
@@ -42,6 +51,8 @@ def manifest_of(project: Project) -> str:
 
 def read_beside(project: Project, name: str) -> Snapshot | None:
     """A file of the project; None when it cannot be read."""
+    if name in project.opened:
+        return project.opened[name]
     with suppress(UsageError):
         return read_regular_file(project.root / name)
     return None

@@ -1,4 +1,4 @@
-"""Code written anew by a model: fixed, simplified, renamed, extracted or as a person says. Pure.
+"""Code written anew by a model: fixed, simplified, extracted or as a person says. Pure.
 
 The model is asked for all of the code that may change, in one fenced block: small models break that least, and where
 most of it stays a backend that drafts from the prompt has it nearly for nothing.
@@ -7,8 +7,11 @@ most of it stays a backend that drafts from the prompt has it nearly for nothing
 from __future__ import annotations
 
 from leanvibe_lsp.assist.answer import Place
-from leanvibe_lsp.assist.changes.drafts import code_of, laid
+from leanvibe_lsp.assist.changes.drafts import code_of, fence_words
+from leanvibe_lsp.assist.changes.extracting import LANGUAGES
+from leanvibe_lsp.assist.changes.laying import laid
 from leanvibe_lsp.assist.changes.region import Region, region_of
+from leanvibe_lsp.assist.changes.standing import standing
 from leanvibe_lsp.assist.changes.task import Task, Verdict, meant, shown, verdict_of
 from leanvibe_lsp.assist.changes.values import ChangeKind, ChangeRequest, Check, Complaint, FileChange
 from leanvibe_lsp.assist.changes.verify import Proposal, proven, verify
@@ -24,15 +27,12 @@ from leanvibe_lsp.errors import Incomplete, UsageError
 _TITLES = {
     ChangeKind.FIX: "Fix",
     ChangeKind.SIMPLIFY: "Simplify",
-    ChangeKind.RENAME: "Rename for clarity in",
     ChangeKind.REWRITE: "Change",
     ChangeKind.EXTRACT: "Extract a function from",
 }
 _WISHES = {
     ChangeKind.SIMPLIFY: "Make the code below simpler and easier to read. It must do exactly the same, "
     "and its signature must stay as it is.",
-    ChangeKind.RENAME: "Give the local variables of the code below names that say what they hold. Change nothing but "
-    "those names, everywhere they stand. Parameters, attributes and the function itself keep their names.",
     ChangeKind.EXTRACT: "Move these lines of the code below into a new function with a good name, and call it in "
     "their place. The code must do exactly the same, and its signature must stay as it is.",
 }
@@ -45,7 +45,12 @@ def rewriting(request: ChangeRequest) -> Task:
     snapshot = request.place.snapshot
     code = shown(snapshot, region.span)
     language = language_of(snapshot.language_id, snapshot.path) or ""
-    question = f"{_wish(request, region)}\n{_FORM}\n\n{fenced(code, language)}"
+    if request.kind is ChangeKind.EXTRACT and language not in LANGUAGES:
+        raise UsageError(
+            "A function cannot be extracted here: what comes in and out of lines of this language is not known.",
+            next_step="Select the lines and say in words how they should change.",
+        )
+    question = f"{_wish(request, region)}\n{_FORM}{fence_words(code)}\n\n{fenced(code, language)}"
     # A token is rarely less than two characters of code, and an answer is about as long as what it replaces.
     tokens = min(limit("change.tokens"), max(limit("answer.tokens"), len(code) // 2 + limit("answer.tokens") // 2))
 
@@ -107,18 +112,25 @@ def _whole_lines(snapshot: Snapshot, span: Span) -> Span:
 
 def _judged(request: ChangeRequest, region: Region, answer: str) -> Verdict:
     snapshot, span = request.place.snapshot, region.span
-    old = snapshot.text[span.start : span.end]
+    language = language_of(snapshot.language_id, snapshot.path) or ""
     try:
-        written = meant(snapshot, code_of(answer, shown(snapshot, span)))
+        written = meant(snapshot, code_of(answer, shown(snapshot, span), language))
+        text = laid(written, snapshot, span, exact=request.kind is not ChangeKind.REWRITE)
     except Incomplete as error:
         return Verdict(answer, (Check("answer is whole", False, error.message),), problem=_lower(error.message))
-    text = laid(written, snapshot.text[: span.start], old, snapshot.text[span.end :])
     if not text.strip():
         span, text = _with_line_ending(snapshot, span), ""
-    proposal = Proposal(request.kind, snapshot, span, text, region.symbol, request.complaint)
+    selected = None
+    if request.kind is ChangeKind.EXTRACT:
+        selected = _whole_lines(snapshot, request.place.span or span)
+    proposal = Proposal(
+        request.kind, snapshot, span, text, region.symbol, request.complaint, selected, request.instruction
+    )
     checks = verify(proposal)
     edits = minimal(proposal.old, text, span.start)
-    return verdict_of(written, checks, FileChange(snapshot, edits), proven=proven(proposal, checks))
+    return verdict_of(
+        written, checks, FileChange(snapshot, edits, region=standing(snapshot, span)), proven=proven(proposal, checks)
+    )
 
 
 def _with_line_ending(snapshot: Snapshot, span: Span) -> Span:

@@ -12,11 +12,13 @@ from concurrent.futures import Executor
 
 from leanvibe_lsp.assist.answer import Answer, AskEvent, AskRequest, AskSink, Restart, Stage, TextDelta, Turn
 from leanvibe_lsp.assist.changes.documenting import documenting
+from leanvibe_lsp.assist.changes.kept import COMMENTS
+from leanvibe_lsp.assist.changes.renaming import renaming
 from leanvibe_lsp.assist.changes.rewriting import rewriting
 from leanvibe_lsp.assist.changes.task import Task, Verdict
 from leanvibe_lsp.assist.changes.testing import testing
 from leanvibe_lsp.assist.changes.values import Change, ChangeKind, ChangeRequest, Check, Complaint, FileChange
-from leanvibe_lsp.assist.changes.verify import Proposal, proven, verify
+from leanvibe_lsp.assist.changes.verify import Proposal, verify
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.cancel import CancelToken
 from leanvibe_lsp.core.edits import applied
@@ -83,10 +85,11 @@ def fix_of(finding: Finding, snapshot: Snapshot) -> FileChange | None:
     last = lines.line_of(max(edit.span.end for edit in finding.fix))
     start, end = lines.line_span(max(first - 1, 0)).start, lines.line_span(min(last + 1, lines.line_count - 1)).end
     new = text[start : end + len(text) - len(snapshot.text)]
-    # A rule knows what it takes away; what is held here is that it parses, mends, and breaks nothing else.
+    # A rule knows what it takes away, comments too; what is held is that it parses, mends, and breaks nothing else.
     proposal = Proposal(ChangeKind.REWRITE, snapshot, Span(start, end), new, complaint=complaint)
     checks = verify(proposal)
-    return FileChange(snapshot, finding.fix) if proven(proposal, checks) else None
+    shown = all(check.passed or (check.name == COMMENTS and not check.failed) for check in checks)
+    return FileChange(snapshot, finding.fix) if shown else None
 
 
 class _Told:
@@ -111,6 +114,8 @@ def _task(request: ChangeRequest) -> Task:
         return documenting(request)
     if request.kind is ChangeKind.TESTS:
         return testing(request)
+    if request.kind is ChangeKind.RENAME:
+        return renaming(request)
     return rewriting(request)
 
 

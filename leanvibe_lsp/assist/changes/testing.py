@@ -1,44 +1,42 @@
-"""Tests for a definition: a new test file, or new tests at the end of the one that is there."""
+"""Tests for a definition: a new test file, or new tests in the one that is there."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from leanvibe_lsp.assist.answer import Place
 from leanvibe_lsp.assist.changes.drafts import code_of
+from leanvibe_lsp.assist.changes.laying import indented, still_lines
+from leanvibe_lsp.assist.changes.merging import merged
 from leanvibe_lsp.assist.changes.project import Project, manifest_of, project_of, read_beside
 from leanvibe_lsp.assist.changes.region import region_of
+from leanvibe_lsp.assist.changes.standing import standing
 from leanvibe_lsp.assist.changes.task import Task, Verdict, meant, shown, verdict_of
 from leanvibe_lsp.assist.changes.tests_file import TestPlan, holds_a_test, planned, test_files
 from leanvibe_lsp.assist.changes.values import ChangeKind, ChangeRequest, Check, FileChange
 from leanvibe_lsp.assist.changes.verify import Proposal, verify
 from leanvibe_lsp.assist.prompt import fenced
 from leanvibe_lsp.config.limits import limit
-from leanvibe_lsp.core.edits import TextEdit
+from leanvibe_lsp.core.edits import TextEdit, applied
 from leanvibe_lsp.core.text import LineIndex, Span
 from leanvibe_lsp.documents import uris
 from leanvibe_lsp.documents.grammars import language_of
-from leanvibe_lsp.documents.scopes import Symbol, symbols
+from leanvibe_lsp.documents.scopes import Symbol
 from leanvibe_lsp.documents.secrets import withheld
 from leanvibe_lsp.documents.snapshot import Snapshot
 from leanvibe_lsp.errors import Incomplete, UsageError
 
-# Languages whose tests stand inside of what is there already: before its last brace.
-_INSIDE = frozenset({"java", "php"})
-_HEAD = re.compile(r"\s*(?:import\b|from\b|package\b|use\b|using\b|require|const \w+ = require|<\?php|#!|load )")
+_RUST_MODULE = re.compile(r"^[ \t]*(?:pub(?:\(\w+\))? )?mod tests?\b", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """The test file as it is (empty when it is to be made), and where new text goes."""
+    """The test file as it is: empty when it is to be made, with a version when it is open."""
 
     plan: TestPlan
     snapshot: Snapshot
-    at: int
-    indent: str = ""
-    wrapper: tuple[str, str] = ("", "")
 
 
 def testing(request: ChangeRequest) -> Task:
@@ -50,10 +48,10 @@ def testing(request: ChangeRequest) -> Task:
     if snapshot.path is None:
         raise UsageError("A file that was never saved has no place for tests.", next_step="Save it first.")
     language = language_of(snapshot.language_id, snapshot.path) or ""
-    project = project_of(snapshot.path)
+    project = project_of(snapshot.path, request.open_documents)
     target, example = _target(snapshot, language, project, request.secrets)
     code = shown(snapshot, region.span)
-    form = "only the new tests" if target.plan.exists else "the whole test file, with its imports"
+    form = "only the new tests" if target.snapshot.text.strip() else "the whole test file, with its imports"
     question = (
         f"Write tests for the {symbol.kind} `{symbol.name}` below with {target.plan.framework}. "
         f"{_import_words(project, snapshot.path, language, symbol)}They go into `{target.plan.path}`. "
@@ -90,24 +88,14 @@ def _target(
             f"It is not known how {language or 'this language'} is tested.", next_step="Write the first test yourself."
         )
     if language == "rust":
-        return _rust(plan, snapshot), None
+        return _Target(plan, snapshot), None
     path = project.root / plan.path
     there = read_beside(project, plan.path) if plan.exists else None
     if there is None:
-        empty = Snapshot(uris.from_path(path), path, snapshot.language_id, None, "", LineIndex(""))
-        return _Target(TestPlan(plan.path, plan.framework, exists=False), empty, 0), example
-    last = there.text.rstrip().rfind("}") if language in _INSIDE else -1
-    end = last if last >= 0 else len(there.text.rstrip())
-    return _Target(plan, there, end, indent="    " if last >= 0 else ""), there
-
-
-def _rust(plan: TestPlan, snapshot: Snapshot) -> _Target:
-    """A file's own module of tests: added to, or made at its end."""
-    module = next((one for one in symbols(snapshot) if one.kind == "module" and one.name in ("tests", "test")), None)
-    if module is not None and snapshot.text[module.span.end - 1] == "}":
-        return _Target(plan, snapshot, module.span.end - 1, indent="    ")
-    wrapper = ("#[cfg(test)]\nmod tests {\n    use super::*;\n\n", "\n}")
-    return _Target(plan, snapshot, len(snapshot.text.rstrip()), indent="    ", wrapper=wrapper)
+        if plan.exists:
+            raise UsageError(f"{plan.path} is there and cannot be read.", next_step="Look what it is.")
+        there = Snapshot(uris.from_path(path), path, snapshot.language_id, None, "", LineIndex(""))
+    return _Target(plan, there), there if there.text.strip() else example
 
 
 def _common(name: str, source: str) -> int:
@@ -125,40 +113,69 @@ def _import_words(project: Project, path: Path, language: str, symbol: Symbol) -
 
 
 def _judged(source: Snapshot, symbol: Symbol, target: _Target, answer: str) -> Verdict:
-    try:
-        written = meant(source, code_of(answer, ""))
-    except Incomplete as error:
-        said = error.message[:1].lower() + error.message[1:].rstrip(".")
-        return Verdict(answer, (Check("answer is whole", False, error.message),), problem=said)
     before = target.snapshot
-    inserted = _inserted(target, written)
+    try:
+        written = meant(source, code_of(answer, "", language_of(before.language_id, before.path) or ""))
+    except Incomplete as error:
+        return _refused(answer, (), "answer is whole", error)
     form = _form(symbol, target, written)
-    proposal = Proposal(ChangeKind.TESTS, before, Span(target.at, target.at), inserted, symbol)
-    checks = form if any(check.failed for check in form) else (*form, *verify(proposal))
-    edit = TextEdit(proposal.region, inserted)
-    return verdict_of(written, checks, FileChange(before, (edit,), creates=not target.plan.exists), proven=False)
+    if any(check.failed for check in form):
+        return verdict_of(written, form, FileChange(before, ()), proven=False)
+    try:
+        edits = _edits(target, written)
+    except Incomplete as error:
+        return _refused(written, form, "fits the file", error)
+    span = Span(edits[0].span.start, edits[-1].span.end)
+    inner = [replace(edit, span=Span(edit.span.start - span.start, edit.span.end - span.start)) for edit in edits]
+    text = applied(before.text[span.start : span.end], inner)
+    fits = Check("fits the file", True)
+    checks = (*form, fits, *verify(Proposal(ChangeKind.TESTS, before, span, text, symbol)))
+    file = FileChange(before, edits, creates=not target.plan.exists, region=standing(before, span))
+    return verdict_of(written, checks, file, proven=False)
 
 
-def _inserted(target: _Target, written: str) -> str:
-    text = target.snapshot.text
+def _refused(draft: str, made: tuple[Check, ...], name: str, error: Incomplete) -> Verdict:
+    problem = error.message[:1].lower() + error.message[1:].rstrip(".")
+    return Verdict(draft, (*made, Check(name, False, error.message)), problem=problem)
+
+
+def _edits(target: _Target, written: str) -> tuple[TextEdit, ...]:
+    before, framework = target.snapshot, target.plan.framework
+    text = before.text
     newline = "\r\n" if "\r\n" in text else "\n"
-    if not target.plan.exists:
-        return written + "\n"
+    if not text.strip():
+        return (TextEdit(Span(0, len(text)), written + "\n"),)
+    if framework == "cargo test" and _RUST_MODULE.search(text) is None:
+        added = _module(before, written)
+    elif framework == "bats":
+        added = _bats(text, written)
+    else:
+        return merged(before, written, framework)
+    at = len(text.rstrip())
+    end = "" if len(text) > at else "\n"
+    return (TextEdit(Span(at, at), f"\n\n{added}{end}".replace("\n", newline)),)
+
+
+def _module(before: Snapshot, written: str) -> str:
+    """A file's own module of tests, for a file of Rust that has none."""
+    if _RUST_MODULE.search(written) is not None:
+        return written
+    body = "\n".join(line for line in written.split("\n") if line.strip() != "use super::*;").strip("\n")
+    body = indented(body, "    x", still_lines(body, before))
+    return f"#[cfg(test)]\nmod tests {{\n    use super::*;\n\n{body}\n}}"
+
+
+def _bats(text: str, written: str) -> str:
+    """What is new in it. Raises Incomplete for more than tests: it would hold for those that are there."""
     known = {line.strip() for line in text.splitlines()}
     lines = written.split("\n")
-    begin = next((at for at, line in enumerate(lines) if line.strip() and not _HEAD.match(line)), len(lines))
-    head = [line for line in lines[:begin] if line.strip() and line.strip() not in known]
-    body = "\n".join([*head, *([""] if head else []), *lines[begin:]])
-    opening, closing = target.wrapper
-    if target.indent and "#[cfg(test)]" in body:
-        opening = closing = indent = ""
-    else:
-        indent = target.indent
-    body = "\n".join(indent + line if line.strip() else "" for line in body.split("\n"))
-    between = "\n" if target.indent and not target.wrapper[0] else "\n\n\n"
-    # Only where the text ends here does its own last line ending follow; before a brace one is needed.
-    end = "\n" if target.at < len(text.rstrip()) or target.at == len(text) else ""
-    return f"{between}{opening}{body}{closing}{end}".replace("\n", newline)
+    at = next((number for number, line in enumerate(lines) if line.startswith("@test ")), len(lines))
+    head = [line for line in lines[:at] if line.strip() and not line.startswith("#") and line.strip() not in known]
+    twice = next((line for line in lines[at:] if line.startswith("@test ") and line.strip() in known), None)
+    if head or twice:
+        reason = f"`{(twice or head[0]).strip()}` is more than a new test"
+        raise Incomplete(f"The tests do not fit into the file: {reason}.", next_step="Write only new tests.")
+    return "\n".join(lines[at:])
 
 
 def _form(symbol: Symbol, target: _Target, written: str) -> tuple[Check, ...]:

@@ -85,7 +85,7 @@ def planned(source: str, language: str, files: Sequence[str], told: str = "") ->
 
     `told` is text that may name the framework: a test file that is there, a manifest.
     """
-    family = "javascript" if language in ("typescript", "tsx") else language
+    family = _family(language)
     if family not in _SIGNS:
         return None
     signs = "\n".join((told, *(PurePosixPath(name).name for name in files)))
@@ -103,9 +103,14 @@ def planned(source: str, language: str, files: Sequence[str], told: str = "") ->
     return TestPlan(str(_folder(path, convention, tests) / name), framework, exists=False)
 
 
+def is_testable(language: str) -> bool:
+    """Whether it is known how that language is tested."""
+    return _family(language) in _SIGNS
+
+
 def test_files(language: str, files: Sequence[str]) -> tuple[str, ...]:
     """Those of the files that are tests by their names."""
-    family = "javascript" if language in ("typescript", "tsx") else language
+    family = _family(language)
     if family == "javascript":
         return tuple(name for name in files if re.search(r"\.(?:test|spec)\.[cm]?[jt]sx?$", name))
     convention = _CONVENTIONS.get(family)
@@ -189,6 +194,10 @@ def _tail(parts: tuple[str, ...], inner: tuple[str, ...]) -> int:
             break
         same += 1
     return same
+
+
+def _family(language: str) -> str:
+    return "javascript" if language in ("typescript", "tsx") else language
 
 
 def _shared(test: PurePosixPath, source: PurePosixPath) -> int:

@@ -41,7 +41,7 @@ class ChangeRequest:
     """One change of one place. `instruction` is the person's own words (REWRITE needs them).
 
     `gathered` is what was found around it (`assist/gathering.py`); `secrets` are globs of files, beside the built-in
-    ones, that no model may see.
+    ones, that no model may see. `open_documents` are all that the editor has, as they are there.
     """
 
     kind: ChangeKind
@@ -51,6 +51,7 @@ class ChangeRequest:
     max_tokens: int | None = None
     gathered: Gathered = NOTHING
     secrets: tuple[str, ...] = ()
+    open_documents: tuple[Snapshot, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +76,14 @@ class Check:
 class FileChange:
     """Edits of one document as it was at `snapshot` (its version is what they are for), or a new file.
 
-    For a new file `snapshot` has no version and an empty text, and the one edit inserts all of it.
+    For a new file `snapshot` has no version and an empty text, and the one edit inserts all of it. `region` is what the
+    edits were judged with: they hold only while that is as it was.
     """
 
     snapshot: Snapshot
     edits: tuple[TextEdit, ...]
     creates: bool = False
+    region: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,55 +8,35 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
-from leanvibe_lsp.assist.changes.complaints import about_unused, findings, gone
-from leanvibe_lsp.assist.changes.facts import Flaw, Role, Token, flaws, tokens
-from leanvibe_lsp.assist.changes.values import ChangeKind, Check, Complaint
-from leanvibe_lsp.core.edits import TextEdit
+from leanvibe_lsp.assist.changes.compiling import compiles
+from leanvibe_lsp.assist.changes.complaints import about_unused, findings, gone, subject
+from leanvibe_lsp.assist.changes.extracting import extracted
+from leanvibe_lsp.assist.changes.facts import Flaw, Role, Token, flaws
+from leanvibe_lsp.assist.changes.footprint import only_its_place
+from leanvibe_lsp.assist.changes.kept import comments_kept, effects_kept, nothing_beside, signature_kept
+from leanvibe_lsp.assist.changes.proposal import Proposal as Proposal
+from leanvibe_lsp.assist.changes.proposal import is_inside, meets
+from leanvibe_lsp.assist.changes.values import ChangeKind, Check
+from leanvibe_lsp.assist.changes.wholeness import whole
+from leanvibe_lsp.assist.changes.wished import may_be_renamed, may_go
 from leanvibe_lsp.core.text import Span
 from leanvibe_lsp.documents.grammars import obstacle
-from leanvibe_lsp.documents.scopes import Symbol, symbols
+from leanvibe_lsp.documents.scopes import symbols
 from leanvibe_lsp.documents.snapshot import Snapshot
-from leanvibe_lsp.documents.syntax import edited
 
 _BINDS = frozenset({Role.LOCAL, Role.DEFINITION, Role.IMPORT})
-_MAY_BE_NAMED_ANEW = frozenset({Role.LOCAL, Role.USE})
+_WRITTEN_ANEW = frozenset({ChangeKind.FIX, ChangeKind.SIMPLIFY, ChangeKind.REWRITE, ChangeKind.EXTRACT})
+_SAME_EFFECT = frozenset({ChangeKind.FIX, ChangeKind.SIMPLIFY, ChangeKind.EXTRACT})
+_ROUTINES = frozenset({"function", "method", "constructor", "macro"})
 _TRIFLE = re.compile(r"\W*\w*\W*")  # closing brackets, `end`, `else:`, `return`
 _WORD = re.compile(r"[\w$]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """`text` in place of `region` of `before`; `symbol` is the definition that the region is, or stands in."""
-
-    kind: ChangeKind
-    before: Snapshot
-    region: Span
-    text: str
-    symbol: Symbol | None = None
-    complaint: Complaint | None = None
-
-    @property
-    def changed(self) -> Span:
-        """The region as it is afterwards."""
-        return Span(self.region.start, self.region.start + len(self.text))
-
-    @property
-    def old(self) -> str:
-        """The region's text as it was."""
-        return self.before.text[self.region.start : self.region.end]
-
-    def after(self) -> Snapshot:
-        """The document as it would be."""
-        lines = edited(self.before.lines, TextEdit(self.region, self.text))
-        return replace(self.before, text=lines.text, lines=lines)
 
 
 def verify(proposal: Proposal) -> tuple[Check, ...]:
     """Every check in the order in which it matters; after the first that fails none is made."""
     done: list[Check] = []
-    for check in _checks(proposal, proposal.after()):
+    for check in _checks(proposal):
         done.append(check)
         if check.failed:
             break
@@ -64,28 +44,37 @@ def verify(proposal: Proposal) -> tuple[Check, ...]:
 
 
 def proven(proposal: Proposal, checks: tuple[Check, ...]) -> bool:
-    """Whether the checks showed that the complaint is gone and nothing new came."""
+    """Whether the checks showed that the complaint is gone and nothing else is different."""
     return proposal.complaint is not None and all(check.passed for check in checks)
 
 
-def _checks(proposal: Proposal, after: Snapshot) -> Iterator[Check]:
+def _checks(proposal: Proposal) -> Iterator[Check]:
+    after, kind = proposal.after, proposal.kind
     yield _differs(proposal)
     yield _parses(proposal, after)
+    if proposal.language == "python":
+        yield compiles(proposal)
+    if kind in _WRITTEN_ANEW:
+        yield whole(proposal)
     if proposal.complaint is not None:
         yield gone(proposal.complaint, proposal.before, proposal.region, after, proposal.changed)
     yield _nothing_new(proposal, after)
     yield _nothing_twice(proposal, after)
-    if proposal.kind is ChangeKind.TESTS:
+    if kind is ChangeKind.TESTS:
         return
     yield _names_kept(proposal, after)
-    if proposal.kind is ChangeKind.DOCUMENT:
+    if kind is ChangeKind.DOCUMENT:
         yield _same_code(proposal, after)
-    elif proposal.kind is ChangeKind.RENAME:
-        yield _only_renamed(proposal, after)
-    elif proposal.kind in (ChangeKind.SIMPLIFY, ChangeKind.EXTRACT):
-        yield _same_signature(proposal, after)
-    if proposal.kind is ChangeKind.EXTRACT:
-        yield _extracted(proposal, after)
+    if kind in _SAME_EFFECT:
+        yield signature_kept(proposal)
+        yield nothing_beside(proposal)
+        yield effects_kept(proposal)
+    if kind is not ChangeKind.RENAME:
+        yield comments_kept(proposal)
+    if kind is ChangeKind.EXTRACT:
+        yield extracted(proposal)
+    if kind is ChangeKind.FIX and proposal.complaint is not None:
+        yield only_its_place(proposal, proposal.complaint)
 
 
 def _differs(proposal: Proposal) -> Check:
@@ -104,7 +93,7 @@ def _parses(proposal: Proposal, after: Snapshot) -> Check:
     new = Counter(_outside(has, proposal.changed, moved)) - known
     if not new and len(has) <= len(had):
         return Check("parses", True)
-    worst = next((flaw for flaw in has if _meets(flaw.span, proposal.changed)), has[0])
+    worst = next((flaw for flaw in has if meets(flaw.span, proposal.changed)), has[0])
     line = after.lines.line_text(after.lines.line_of(worst.span.start)).strip()
     return Check("parses", False, f"a new syntax error at `{line}`")
 
@@ -112,13 +101,9 @@ def _parses(proposal: Proposal, after: Snapshot) -> Check:
 def _outside(found: tuple[Flaw, ...], region: Span, moved: int) -> Iterator[tuple[str, int, int]]:
     """Flaws that do not meet the region, as they stood before it changed."""
     for flaw in found:
-        if not _meets(flaw.span, region):
+        if not meets(flaw.span, region):
             by = moved if flaw.span.start >= region.end else 0
             yield flaw.kind, flaw.span.start - by, flaw.span.end - by
-
-
-def _meets(span: Span, region: Span) -> bool:
-    return span.start <= region.end and region.start <= span.end
 
 
 def _nothing_new(proposal: Proposal, after: Snapshot) -> Check:
@@ -138,6 +123,10 @@ def _nothing_twice(proposal: Proposal, after: Snapshot) -> Check:
     had = Counter((one.parents, one.name, one.kind) for one in symbols(proposal.before))
     has = Counter((one.parents, one.name, one.kind) for one in symbols(after))
     twice = next((key[1] for key, count in has.items() if count > max(1, had[key])), None)
+    # Lines of a function that became the whole function: it would stand in itself.
+    twice = twice or next(
+        (name for around, name, kind in has.keys() - had.keys() if _is_again(around, name, kind)), None
+    )
     if twice is not None:
         return Check(name, False, f"`{twice}` is there twice")
     old, new = _telling(proposal.old), _telling(proposal.text)
@@ -150,6 +139,10 @@ def _nothing_twice(proposal: Proposal, after: Snapshot) -> Check:
     return Check(name, True)
 
 
+def _is_again(around: tuple[str, ...], name: str, kind: str) -> bool:
+    return name in around and kind != "constructor"
+
+
 def _telling(text: str) -> list[str]:
     """The lines that are more than a bracket or a bare word, without blanks around them."""
     return [line.strip() for line in text.splitlines() if not _TRIFLE.fullmatch(line.strip())]
@@ -160,90 +153,55 @@ def _names_kept(proposal: Proposal, after: Snapshot) -> Check:
     if obstacle(after):
         return Check("names kept", False, f"not checked: {obstacle(after)}", checked=False)
     before, region = proposal.before, proposal.region
-    had, has = _defined(before, region), _defined(after, proposal.changed)
-    if proposal.kind is not ChangeKind.REWRITE:
+    had, has = _defined(before, region, proposal.had), _defined(after, proposal.changed, proposal.has)
+    if proposal.kind is ChangeKind.REWRITE and proposal.complaint is None:
+        if (unasked := _unasked(proposal, has)) is not None:
+            return Check("names kept", False, f"`{unasked}` is not defined any more, and that was not asked for")
+    elif proposal.kind is not ChangeKind.REWRITE:
         lost = next((name for name in _outermost(before, region) if name not in has), None)
         if lost is not None:
             return Check("names kept", False, f"`{lost}` is not defined any more")
+    if proposal.kind is ChangeKind.FIX and proposal.complaint is not None:
+        about = subject(proposal.complaint, before)[1]
+        lost = next((name for name in sorted(had - has) if name != about), None)
+        if lost is not None:
+            return Check("names kept", False, f"`{lost}` is gone, and the problem is not about it")
     around = before.text[: region.start] + "\n" + before.text[region.end :]
     used = {*_WORD.findall(around)}
     lost = next((name for name in sorted(had - has) if name in used), None)
     return Check("names kept", lost is None, "" if lost is None else f"`{lost}` is used elsewhere and gone")
 
 
-def _defined(snapshot: Snapshot, span: Span) -> set[str]:
+def _defined(snapshot: Snapshot, span: Span, found: tuple[Token, ...]) -> set[str]:
     """The names bound in the span that can be seen from outside of it: not those inside its functions."""
-    found = tokens(snapshot, span)
     least = min((token.depth for token in found), default=0)
     names = {token.text for token in found if token.role in _BINDS and token.depth == least}
-    return names | {symbol.name for symbol in symbols(snapshot) if _inside(symbol, span)}
+    return names | {symbol.name for symbol in symbols(snapshot) if is_inside(symbol.span, span)}
 
 
 def _outermost(snapshot: Snapshot, span: Span) -> list[str]:
-    found = [symbol for symbol in symbols(snapshot) if _inside(symbol, span)]
+    found = [symbol for symbol in symbols(snapshot) if is_inside(symbol.span, span)]
     least = min((len(symbol.parents) for symbol in found), default=0)
     return [symbol.name for symbol in found if len(symbol.parents) == least]
 
 
-def _inside(symbol: Symbol, span: Span) -> bool:
-    return span.start <= symbol.span.start and symbol.span.end <= span.end
+def _unasked(proposal: Proposal, has: set[str]) -> str | None:
+    """A definition that is gone though the person did not say so. Those inside a routine are its own business."""
+    held = [one for one in symbols(proposal.before) if is_inside(one.span, proposal.region)]
+    now = [one for one in symbols(proposal.after) if is_inside(one.span, proposal.changed)]
+    routines = [one.span for one in held if one.kind in _ROUTINES]
+    for one in held:
+        inner = any(span != one.span and is_inside(one.span, span) for span in routines)
+        # What a class gets written for it when it is made in another way, a dataclass say.
+        made = one.kind == "constructor" or (one.name.startswith("__") and one.name.endswith("__"))
+        if inner or made or one.name in has or may_go(proposal.instruction, one.name):
+            continue
+        if not (len(now) >= len(held) and may_be_renamed(proposal.instruction, one.name)):
+            return one.name
+    return None
 
 
 def _same_code(proposal: Proposal, after: Snapshot) -> Check:
-    had = [(token.kind, token.text) for token in tokens(proposal.before, proposal.region)]
-    has = [(token.kind, token.text) for token in tokens(after, proposal.changed)]
+    had = [(token.kind, token.text) for token in proposal.had]
+    has = [(token.kind, token.text) for token in proposal.has]
     return Check("code unchanged", bool(had) and had == has, "" if had == has else "more than a comment changed")
-
-
-def _same_signature(proposal: Proposal, after: Snapshot) -> Check:
-    symbol = proposal.symbol
-    if symbol is None:
-        return Check("signature kept", True, "there is none")
-    same = any(
-        (one.name, one.parents, one.signature) == (symbol.name, symbol.parents, symbol.signature)
-        for one in symbols(after)
-    )
-    return Check("signature kept", same, "" if same else f"it was `{symbol.signature}`")
-
-
-def _only_renamed(proposal: Proposal, after: Snapshot) -> Check:
-    had, has = tokens(proposal.before, proposal.region), tokens(after, proposal.changed)
-    reason = _rename_problem(had, has)
-    return Check("only names changed", not reason, reason)
-
-
-def _rename_problem(had: tuple[Token, ...], has: tuple[Token, ...]) -> str:
-    """Why the one is not the other with some local names changed throughout; "" when it is."""
-    if not had or [one.kind for one in had] != [one.kind for one in has]:
-        return "more than names changed"
-    renamed = {old.text: new.text for old, new in zip(had, has, strict=True) if old.text != new.text}
-    if not renamed:
-        return "no name changed"
-    local = {token.text for token in had if token.role is Role.LOCAL}
-    known = {token.text for token in had}
-    for old, new in zip(had, has, strict=True):
-        if old.text != new.text and (old.role not in _MAY_BE_NAMED_ANEW or old.text not in local):
-            return f"`{old.text}` is not a local name"
-        mapped = old.text in renamed and old.role not in (Role.MEMBER, Role.CODE)
-        if new.text != (renamed[old.text] if mapped else old.text):
-            return f"`{old.text}` is not renamed everywhere"
-    taken = next((new for new in renamed.values() if new in known), None)
-    if taken is not None or len(set(renamed.values())) < len(renamed):
-        return f"two things would be called `{taken or next(iter(renamed.values()))}`"
-    return ""
-
-
-def _extracted(proposal: Proposal, after: Snapshot) -> Check:
-    known = {symbol.name for symbol in symbols(proposal.before)}
-    new = [symbol for symbol in symbols(after) if symbol.name not in known]
-    if not new:
-        return Check("new function called", False, "there is no new function")
-    for symbol in new:
-        calls = [
-            token
-            for token in tokens(after, Span(0, len(after.text)))
-            if token.text == symbol.name and not symbol.span.start <= token.start < symbol.span.end
-        ]
-        if calls:
-            return Check("new function called", True)
-    return Check("new function called", False, f"`{new[0].name}` is not called")

@@ -166,7 +166,7 @@ class Exchange:
     def _named(self, error: BaseException) -> RemoteError:
         import httpx
 
-        said = self._key.redact(str(error)) or type(error).__name__
+        said = self._key.redact(str(error)).rstrip(".") or type(error).__name__
         if "CERTIFICATE_VERIFY_FAILED" in said:
             return RemoteError(
                 f"The certificate of {self._server} is not trusted: {said}.",

@@ -14,6 +14,7 @@ from leanvibe_lsp.assist.changes.values import ChangeRequest, Complaint
 from leanvibe_lsp.assist.offering import Offer
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.config.settings import EditorSettings
+from leanvibe_lsp.core.edits import TextEdit
 from leanvibe_lsp.core.text import Span
 from leanvibe_lsp.documents.snapshot import Snapshot
 from leanvibe_lsp.errors import LeanVibeError, UsageError
@@ -23,6 +24,7 @@ from leanvibe_lsp.lsp.asking import WireModel
 from leanvibe_lsp.lsp.changes import ChangeParam, complaint_of
 from leanvibe_lsp.lsp.convert import to_span
 from leanvibe_lsp.lsp.faults import RpcFault
+from leanvibe_lsp.lsp.looked import Looked
 from leanvibe_lsp.lsp.suppressing import SuppressParam
 from leanvibe_lsp.tiers.finding import Finding
 
@@ -75,32 +77,69 @@ async def _list(
         }
     by_itself = context.trigger_kind == types.CodeActionTriggerKind.Automatic
     about_place = not by_itself and any(wanted(kind, context.only) for kind in PLACE_KINDS)
-    settings, no_model = ls.settings_for(snapshot.uri).editor, _no_model(ls)
+    settings, no_model, known = ls.settings_for(snapshot.uri).editor, _no_model(ls), _known(ls, snapshot)
     listing = Listing(snapshot, ls.client, ls.encoding, diagnostics)
 
     def offers() -> tuple[Offer, ...]:
-        return _offers(snapshot, span if about_place else None, tuple(diagnostics), settings, no_model)
+        place = span if about_place else None
+        return _offers(snapshot, place, tuple(diagnostics), settings, no_model, known)
 
     found = await ls.beside(offers)
+    if ls.documents.get(snapshot.uri) is not snapshot and not ls.client.takes_versions():
+        raise changes.modified("The document changed while this was listed.", next_step="Ask again.")
     if unproven := [offer.finding for offer in found if offer.finding is not None and not offer.proven]:
         ls.keep(_prove(ls, unproven, snapshot))
     taken = [listed(offer, listing) for offer in found if wanted(kind_of(offer), context.only)]
     return [action for action in taken if action is not None]
 
 
+def _known(ls: LeanVibeServer, snapshot: Snapshot) -> tuple[Looked, tuple[TextEdit, ...]] | None:
+    """What was last found in the document, and the edits since; None when nobody looked, or they are not known."""
+    looked = ls.looked.get(snapshot.uri)
+    if looked is None or ls.documents.get(snapshot.uri) is not snapshot:
+        return None
+    since = ls.documents.edits_since(looked.snapshot)
+    return None if since is None else (looked, since)
+
+
 def _offers(
-    snapshot: Snapshot, place: Span | None, complaints: Sequence[Complaint], settings: EditorSettings, no_model: str
+    snapshot: Snapshot,
+    place: Span | None,
+    complaints: Sequence[Complaint],
+    settings: EditorSettings,
+    no_model: str,
+    known: tuple[Looked, tuple[TextEdit, ...]] | None,
 ) -> tuple[Offer, ...]:
     """Everything there is to offer, whatever the client can show of it. The rules are asked about their own alone."""
-    from leanvibe_lsp.assist.analyze import analyze
     from leanvibe_lsp.assist.offers import for_complaints, for_place
     from leanvibe_lsp.documents.secrets import withheld
 
     secret = withheld(snapshot, settings.secrets)
     reason = f"No model is shown this file: {secret}." if secret is not None else no_model
-    findings = analyze(snapshot, settings) if any(complaint.rule for complaint in complaints) else ()
+    findings = _findings(snapshot, [one for one in complaints if one.rule], settings, known)
     found = for_complaints(snapshot, complaints, findings, reason=reason)
     return (*found, *(for_place(snapshot, place, reason=reason) if place is not None else ()))
+
+
+def _findings(
+    snapshot: Snapshot,
+    complaints: Sequence[Complaint],
+    settings: EditorSettings,
+    known: tuple[Looked, tuple[TextEdit, ...]] | None,
+) -> tuple[Finding, ...]:
+    """Those that our own complaints are about: as they are known, moved, or looked for where one of them is not."""
+    from leanvibe_lsp.assist.analyze import analyze
+    from leanvibe_lsp.assist.changes.mending import finding_of
+    from leanvibe_lsp.assist.offers import carried
+
+    if not complaints:
+        return ()
+    if known is not None:
+        looked, since = known
+        found = carried(looked.findings, since)
+        if all(finding_of(one, found) is not None for one in complaints):
+            return found
+    return analyze(snapshot, settings)
 
 
 async def _prove(ls: LeanVibeServer, findings: Sequence[Finding], snapshot: Snapshot) -> None:
@@ -130,7 +169,7 @@ async def _change(ls: LeanVibeServer, action: types.CodeAction, request: ChangeR
         changes.tell_draft(ls, made.refusal, made.draft)
         raise changes.refused(made)
     try:
-        return attrs.evolve(action, edit=changes.edit_of(ls, made))
+        return attrs.evolve(action, edit=changes.edit_of(ls, changes.landed(ls, made)))
     except (UsageError, RpcFault) as error:
         changes.tell_draft(ls, str(error), made.draft)
         raise

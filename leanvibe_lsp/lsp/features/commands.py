@@ -10,6 +10,7 @@ from lsprotocol import types
 
 from leanvibe_lsp.assist.answer_json import answer_json
 from leanvibe_lsp.assist.changes.values import ChangeRequest
+from leanvibe_lsp.documents.secrets import covered_text
 from leanvibe_lsp.documents.snapshot import Snapshot
 from leanvibe_lsp.errors import UsageError
 from leanvibe_lsp.lsp import changes, suppressing
@@ -60,7 +61,7 @@ def on_explain(ls: LeanVibeServer, params: types.ExecuteCommandParams) -> Awaita
     place = _argument(params, ExplainParam)
     problem = place.diagnostic
     request = AskParams(
-        question=QUESTION if problem is None else PROBLEM.format(message=problem.message),
+        question=QUESTION if problem is None else PROBLEM.format(message=covered_text(problem.message)),
         textDocument=DocumentParam(uri=place.uri),
         range=place.range,
         workDoneToken=params.work_done_token,

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 
 from leanvibe_lsp.documents import uris
+from leanvibe_lsp.lsp.configuration import without_null
+from leanvibe_lsp.lsp.pulling import SECTION, pull
 
 if TYPE_CHECKING:
     from leanvibe_lsp.lsp.server import LeanVibeServer
 
-SECTION = "leanvibe"
 _GLOBS = ("**/leanvibe.toml", "**/pyproject.toml")
 
 
@@ -35,10 +35,8 @@ def register(ls: LeanVibeServer) -> None:
 
 def on_configuration(ls: LeanVibeServer, params: types.DidChangeConfigurationParams) -> None:
     """Ask the client that can be asked; of another one take what it sends."""
-    if ls.client.can("workspace.configuration"):
-        ls.keep(ask_client(ls))
-    elif isinstance(params.settings, Mapping):
-        ls.configuration.set_client({None: params.settings.get(SECTION)})
+    if not pull(ls) and isinstance(params.settings, Mapping):
+        ls.configuration.set_client({None: without_null(params.settings.get(SECTION))})
 
 
 def on_watched_files(ls: LeanVibeServer, params: types.DidChangeWatchedFilesParams) -> None:
@@ -49,18 +47,6 @@ def on_watched_files(ls: LeanVibeServer, params: types.DidChangeWatchedFilesPara
 def on_save(ls: LeanVibeServer, params: types.DidSaveTextDocumentParams) -> None:
     """The same for a client that does not watch."""
     _reread(ls, params.text_document.uri)
-
-
-async def ask_client(ls: LeanVibeServer) -> None:
-    """Take over what the client has under "leanvibe", for the session and for each root."""
-    roots: list[Path | None] = [None, *ls.roots]
-    items = [
-        types.ConfigurationItem(section=SECTION, scope_uri=None if root is None else uris.from_path(root))
-        for root in roots
-    ]
-    said = await ls.client.configuration(items)
-    if said is not None and len(said) == len(roots):
-        ls.configuration.set_client({root: _said(raw) for root, raw in zip(roots, said, strict=True)})
 
 
 def _begin(ls: LeanVibeServer) -> None:
@@ -75,8 +61,7 @@ def _begin(ls: LeanVibeServer) -> None:
         registrations.append(types.Registration("leanvibe-files", types.WORKSPACE_DID_CHANGE_WATCHED_FILES, options))
     if registrations:
         ls.keep(ls.client.register(registrations))
-    if ls.client.can("workspace.configuration"):
-        ls.keep(ask_client(ls))
+    pull(ls)
 
 
 def _watchers(ls: LeanVibeServer) -> list[types.FileSystemWatcher]:
@@ -93,13 +78,6 @@ def _reread(ls: LeanVibeServer, *changed: str) -> None:
     paths = (uris.to_path(uri) for uri in changed)
     if any(path is not None and ls.configuration.is_source(path) for path in paths):
         ls.configuration.reread()
-
-
-def _said(raw: object) -> object:
-    """Without null: an editor that is asked fills in a null for everything that its person did not set."""
-    if not isinstance(raw, Mapping):
-        return raw
-    return {key: _said(value) for key, value in raw.items() if value is not None}
 
 
 class _LogLevel:

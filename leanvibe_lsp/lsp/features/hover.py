@@ -16,13 +16,10 @@ from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
-from leanvibe_lsp.assist.analyze import analyze
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.config.settings import EditorSettings
 from leanvibe_lsp.core.cancel import CancelToken
 from leanvibe_lsp.core.text import Span
-from leanvibe_lsp.documents.grammars import language_of
-from leanvibe_lsp.documents.scopes import Symbol, symbol_at
 from leanvibe_lsp.documents.snapshot import Snapshot
 from leanvibe_lsp.errors import Cancelled, LeanVibeError
 from leanvibe_lsp.lsp.convert import to_position, to_range
@@ -30,6 +27,7 @@ from leanvibe_lsp.tiers.finding import Finding
 
 if TYPE_CHECKING:
     from leanvibe_lsp.assist.summary import Summary
+    from leanvibe_lsp.documents.scopes import Symbol
     from leanvibe_lsp.lsp.server import LeanVibeServer
 
 _log = logging.getLogger(__name__)
@@ -112,9 +110,11 @@ async def _hover(
     settings: EditorSettings,
     summaries: _Summaries,
 ) -> types.Hover | None:
+    from leanvibe_lsp.documents.grammars import language_of
+
     snapshot = await ls.snapshot(known)
     offset = snapshot.lines.offset(to_position(at), ls.encoding)
-    symbol, findings = await ls.beside(lambda: (symbol_at(snapshot, offset), _findings(snapshot, offset, settings)))
+    symbol, findings = await ls.beside(lambda: _there(snapshot, offset, settings))
     if symbol is None and not findings:
         return None
     summary = None
@@ -135,10 +135,13 @@ async def _hover(
     )
 
 
-def _findings(snapshot: Snapshot, offset: int, settings: EditorSettings) -> tuple[Finding, ...]:
-    """Those at the place; none where a person wants no diagnostics."""
+def _there(snapshot: Snapshot, offset: int, settings: EditorSettings) -> tuple[Symbol | None, tuple[Finding, ...]]:
+    """The definition at a place, and the findings; none of those where a person wants no diagnostics."""
+    from leanvibe_lsp.assist.analyze import analyze  # grammars, which the reply to initialize does not wait for
+    from leanvibe_lsp.documents.scopes import symbol_at
+
     found = analyze(snapshot, settings) if settings.diagnostics else ()
-    return tuple(finding for finding in found if finding.span.start <= offset <= finding.span.end)
+    return symbol_at(snapshot, offset), tuple(one for one in found if one.span.start <= offset <= one.span.end)
 
 
 def as_markdown(symbol: Symbol | None, findings: Sequence[Finding], summary: Summary | None, language: str) -> str:
@@ -152,7 +155,7 @@ def as_markdown(symbol: Symbol | None, findings: Sequence[Finding], summary: Sum
         parts.append(symbol.docstring)
     for one in findings:
         rule = f"[{one.rule}]({one.link})" if one.link else f"`{one.rule}`"
-        parts.append(f"**{one.severity}** {one.message} {rule}")
+        parts.append(f"**{one.severity}** {one.message} {rule}" + (f"  \n{one.note}" if one.note else ""))
     if summary is not None:
         # No link, picture or mark-up of a model's making: an editor would fetch a picture.
         model, said = (_MARKUP.sub(r"\\\1", text) for text in (summary.model, summary.text))
@@ -167,7 +170,8 @@ def as_plain_text(symbol: Symbol | None, findings: Sequence[Finding], summary: S
         within = f" in {'.'.join(symbol.parents)}" if symbol.parents else ""
         parts += [f"{symbol.signature}\n{symbol.kind}{within} · {_size(symbol)}", symbol.docstring]
     for one in findings:
-        parts.append(f"{one.severity}: {one.message} ({', '.join(filter(None, (one.rule, one.link)))})")
+        said = f"{one.severity}: {one.message} ({', '.join(filter(None, (one.rule, one.link)))})"
+        parts.append(f"{said}\n{one.note}" if one.note else said)
     if summary is not None:
         parts.append(f"{summary.model}, not verified: {summary.text}")
     return "\n\n".join(part for part in parts if part)

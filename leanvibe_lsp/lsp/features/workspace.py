@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lsprotocol import types
 
 from leanvibe_lsp.documents import uris
+from leanvibe_lsp.lsp.pulling import pull
 
 if TYPE_CHECKING:
     from leanvibe_lsp.lsp.server import LeanVibeServer
@@ -25,3 +26,4 @@ def on_folders(ls: LeanVibeServer, params: types.DidChangeWorkspaceFoldersParams
     added = [uris.to_path(folder.uri) for folder in params.event.added]
     kept = [root for root in ls.roots if root not in removed]
     ls.configuration.set_roots(list(dict.fromkeys((*kept, *(path for path in added if path is not None)))))
+    pull(ls)

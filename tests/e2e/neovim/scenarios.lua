@@ -426,6 +426,40 @@ function M.change(driver)
   return facts
 end
 
+--- While a person is asked, they go to another buffer, and where `typed` is given the one it is about is changed.
+function M.asked(driver)
+  local client = driver.attach()
+  wait_for_diagnostics(driver, driver.input.count)
+  local messages, sent, ended = told(), driver.record(client), on_event(driver, "LeanVibeChange")
+  local bufnr = vim.api.nvim_get_current_buf()
+  local version = vim.lsp.util.buf_versions[bufnr]
+  local function elsewhere(answer)
+    if driver.input.typed then
+      vim.api.nvim_buf_set_lines(bufnr, 0, 0, false, { driver.input.typed })
+    end
+    vim.cmd.enew()
+    answer()
+  end
+  vim.ui.input = function(_, on_confirm)
+    elsewhere(function()
+      on_confirm(driver.input.words)
+    end)
+  end
+  vim.ui.select = function(items, _, on_choice)
+    elsewhere(function()
+      on_choice(items[1])
+    end)
+  end
+  vim.cmd(driver.input.command)
+  local change = ended()
+  local argument = vim.iter(sent):find(function(request)
+    return request.method == "workspace/executeCommand"
+  end).params.arguments[1]
+  local now = vim.api.nvim_buf_get_lines(bufnr, 0, -1, false)
+  local asked = { uri = vim.uri_from_bufnr(bufnr), version = version }
+  return { change = change, argument = argument, asked = asked, lines = now, messages = messages }
+end
+
 --- An edit for a version that is gone, as it comes from the server.
 function M.old_edit(driver)
   local client = driver.attach()

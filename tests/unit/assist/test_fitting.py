@@ -57,6 +57,15 @@ def test_the_question_is_the_persons_own() -> None:
     assert "hunter2x" in prompt.messages[-1].content
 
 
+def test_a_question_that_quotes_the_code_shows_no_secret() -> None:
+    """A tool's message may repeat what is hidden in the code; it has the same marker."""
+    place = Place(snapshot_of('api_key = "hunter2x"\nf(api_key)\n'))
+    request = AskRequest('Explain this: no Literal["hunter2x"] here', (place,))
+    shown = preview(request, "mock", _LOADED)
+    assert shown.parts[-1].text == 'Explain this: no Literal["[secret 1]"] here'
+    assert "hunter2x" not in "".join(message.content for message in shown.prompt.messages)
+
+
 _PLANTED = st.sampled_from([(secret, line) for secret in SECRETS for line in planted(secret)])
 
 

@@ -1,20 +1,34 @@
 from __future__ import annotations
 
+import random
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from leanvibe_lsp.assist.analyze import analyze
 from leanvibe_lsp.assist.answer import Place
 from leanvibe_lsp.assist.changes.mending import mended, prove
 from leanvibe_lsp.assist.changes.values import ChangeKind, ChangeRequest, Complaint
 from leanvibe_lsp.assist.offering import Act, Offer
-from leanvibe_lsp.assist.offers import NO_STATEMENTS, NO_SYMBOL, for_complaints, for_place, whole_statements
+from leanvibe_lsp.assist.offers import (
+    NEVER_SAVED,
+    NO_COMMENT,
+    NO_STATEMENTS,
+    NO_SYMBOL,
+    NOT_READ,
+    carried,
+    for_complaints,
+    for_place,
+    whole_statements,
+)
 from leanvibe_lsp.config.settings import EditorSettings
 from leanvibe_lsp.core.edits import TextEdit, applied
 from leanvibe_lsp.core.text import LineIndex, Span
 from leanvibe_lsp.documents.snapshot import Snapshot
-from leanvibe_lsp.tiers.finding import Finding
+from leanvibe_lsp.tiers.finding import Finding, Severity
 
 TEXT = """\
 import os
@@ -30,7 +44,7 @@ class Box:
 
 
 def snapshot_of(text: str, language: str = "python") -> Snapshot:
-    return Snapshot("file:///project/a", None, language, 1, text, LineIndex(text))
+    return Snapshot("file:///project/a", Path("/project/a"), language, 1, text, LineIndex(text))
 
 
 def span_of(text: str, part: str) -> Span:
@@ -97,6 +111,31 @@ def test_a_reason_from_outside_counts_for_all_that_needs_a_model() -> None:
     """No model, a secret file: said with every offer of a place."""
     found = for_place(snapshot_of(TEXT), span_of(TEXT, "class Box"), reason="No model.")
     assert {offer.reason for offer in found} == {"No model."}
+
+
+def test_what_cannot_work_here_is_not_offered() -> None:
+    """Tests for a file that is nowhere, or in a language that we cannot test; functions out of a shell script."""
+
+    def reasons(text: str, language: str, path: Path | None) -> dict[ChangeKind | None, str]:
+        snapshot = replace(snapshot_of(text, language), path=path)
+        part = span_of(text, {"python": "a = thing + 1", "c": "y *= 2;", "shellscript": "echo $a"}[language])
+        return {offer.change: offer.reason for offer in for_place(snapshot, part)}
+
+    assert reasons(TEXT, "python", None)[ChangeKind.TESTS] == NEVER_SAVED
+    assert reasons(TEXT, "python", Path("/project/a"))[ChangeKind.TESTS] == ""
+    assert reasons(C, "c", Path("/project/a"))[ChangeKind.TESTS] == "It is not known how c is tested."
+    assert reasons(C, "c", Path("/project/a"))[ChangeKind.EXTRACT] == ""
+    assert reasons(BASH, "shellscript", Path("/project/a"))[ChangeKind.EXTRACT] == NOT_READ
+
+
+def test_a_finding_where_no_comment_can_stand_is_not_to_be_ignored() -> None:
+    """It is said beforehand; elsewhere it is offered."""
+    text = "q = 1\nt = '''\na\nb\nc\n'''\n"
+    reasons = []
+    for word in ("q", "b"):
+        complaint = replace(OURS, span=span_of(text, word))
+        reasons += [one.reason for one in for_complaints(snapshot_of(text), [complaint], ()) if one.act is Act.SUPPRESS]
+    assert reasons == ["", NO_COMMENT]
 
 
 def test_a_language_without_structure_says_so() -> None:
@@ -197,3 +236,36 @@ def test_a_change_for_our_own_complaint_is_made_by_its_rule() -> None:
     assert (made.title, made.proven, made.answer.tier, made.attempts) == ("Remove the f", True, "rules", 0)
     assert mended(replace(request, complaint=THEIRS), EditorSettings()) is None
     assert mended(replace(request, complaint=None), EditorSettings()) is None
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=200, deadline=None)
+def test_findings_are_carried_to_where_their_text_is(seed: int) -> None:
+    """Those that no edit touched, each over the text it was found in, and its fix with it."""
+    draw = random.Random(seed)
+    before = "".join(draw.choice(("ab", "x = f'y'\n", "\n", "é ")) for _ in range(20))
+    starts = [at for at in range(len(before)) if before.startswith("f'y'", at)]
+    found = [
+        Finding("a/b", "m", Severity.HINT, Span(at, at + 4), "f'y'", 1.0, fix=(TextEdit(Span(at, at + 1), ""),))
+        for at in starts
+    ]
+    text, since = before, list[TextEdit]()
+    for _ in range(draw.randrange(6)):
+        start = draw.randrange(len(text) + 1)
+        edit = TextEdit(Span(start, min(len(text), start + draw.randrange(4))), draw.choice(("", "Q", "\n\n", "QQQ")))
+        since.append(edit)
+        text = applied(text, (edit,))
+    left = carried(found, since)
+    assert [text[one.span.start : one.span.end] for one in left] == ["f'y'"] * len(left)
+    assert [text[one.fix[0].span.start] for one in left] == ["f"] * len(left)
+    assert len(left) == len(found) or since
+
+
+def test_a_finding_that_was_touched_is_not_carried() -> None:
+    """Inside, at its beginning and at its end; elsewhere it moves, or stays."""
+    one = Finding("a/b", "m", Severity.HINT, Span(4, 8), "f'y'", 1.0, fix=(TextEdit(Span(4, 5), ""),))
+    for at in (4, 6, 8):
+        assert carried([one], [TextEdit(Span(at, at), "z")]) == ()
+    assert carried([one], [TextEdit(Span(9, 9), "z")]) == (one,)
+    moved = replace(one, span=Span(6, 10), fix=(TextEdit(Span(6, 7), ""),))
+    assert carried([one], [TextEdit(Span(0, 0), "zz")]) == (moved,)

@@ -43,6 +43,7 @@ def test_the_comment_ends_the_line(language: str, text: str, word: str, expected
     [
         ("python", "if a:\r\n    x = 1 + \\\r\n        2\r\n", "1", "    # leanvibe: ignore[r/x]\r\n    x = 1 + \\"),
         ("python", "q = '''a\nb''' % x\n", "q", "# leanvibe: ignore[r/x]\nq = '''a\n"),
+        ("python", "x = f(a) + \\\n    f(b)\n", "b", "x = f(a) + \\\n    f(b)  # leanvibe: ignore[r/x]\n"),
         ("shellscript", "a=1 \\\n && b\n", "a=1", "# leanvibe: ignore[r/x]\na=1 \\\n"),
     ],
 )
@@ -64,7 +65,14 @@ def test_a_rule_joins_those_that_are_ignored_already() -> None:
 
 @pytest.mark.parametrize(
     ("language", "text", "word"),
-    [("json", '{"a": 1}\n', "a"), ("unheard-of", "x\n", "x"), ("python", "q = '''\nb\n'''\n", "b")],
+    [
+        ("json", '{"a": 1}\n', "a"),
+        ("unheard-of", "x\n", "x"),
+        ("python", "q = '''\nb\n'''\n", "b"),
+        ("python", "x = f(a) + \\\n    f(b) + \\\n    1\n", "b"),
+        ("shellscript", "f a \\\n  $b \\\n  c\n", "$b"),
+        ("c", "#define X(a) \\\n  f(a) + \\\n  g(a)\n", "f(a)"),
+    ],
 )
 def test_where_no_comment_can_stand_there_is_none(language: str, text: str, word: str) -> None:
     """None, and not a comment that is text."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,7 +28,7 @@ def test_values_and_problems_have_their_lines(tmp_path: Path) -> None:
     assert layer.place("model") == f"{file}:1"
     assert layer.place("remote") == f"{file}:3"
     (complaint,) = layer.complaints()
-    assert complaint.startswith(f"{file}:6: diagnostics.severity: must be an object of ids or globs")
+    assert complaint.startswith(f"{file}:6: diagnostics.severity.todo: must be an object of ids or globs")
 
 
 def test_lines_of_dotted_and_quoted_keys() -> None:
@@ -102,3 +103,16 @@ def test_what_is_no_text_file_is_said(tmp_path: Path) -> None:
 def test_lines_never_fail(text: str) -> None:
     """Whatever a file holds, every line that is found is one of its lines."""
     assert all(1 <= line <= len(text.splitlines()) for line in lines_of(text).values())
+
+
+@pytest.mark.parametrize("part", ["a", '"a"', r'"\""', "''"])
+def test_a_key_of_many_parts_is_refused(tmp_path: Path, part: str) -> None:
+    """Before it is parsed: the parser takes the square of their number."""
+    for key in (
+        ".".join([part] * 9_000),
+        f"[{' . '.join([part] * 9_000)}]",
+        f"x = {{ {'.'.join([part] * 9_000)} = 1 }}",
+    ):
+        (tmp_path / "leanvibe.toml").write_text(f"\n{key} = 1\n")
+        (problem,) = read_layer(tmp_path / "leanvibe.toml", WORKSPACE).problems
+        assert problem.message == "cannot be read: a key has more than 16 parts (at line 2, column 1)"

@@ -71,7 +71,7 @@ def test_defaults_of_options_are_those_of_settings() -> None:
     ("options", "field", "says"),
     [
         ({"diagnostics": {"enabled": 1}}, "diagnostics.enabled", "must be true or false, not int"),
-        ({"diagnostics": {"severity": {"a": "loud"}}}, "diagnostics.severity", "hint, off, not 'loud'"),
+        ({"diagnostics": {"severity": {"a": "loud"}}}, "diagnostics.severity.a", "hint, off, not 'loud'"),
         ({"diagnostics": []}, "diagnostics", "must be an object, not a list"),
         ({"hover": None}, "hover", "must be an object, not null"),
         ({"hoover": {}}, "hoover", "did you mean 'hover'?"),
@@ -154,3 +154,10 @@ def test_a_workspace_chooses_nothing(raw: dict[str, Any]) -> None:
     assert settings.remote is None or (settings.remote.url, settings.remote.allow) == ("https://host/v1", ("**",))
     assert settings.remote is None or "a" in settings.remote.deny
     assert not settings.editor.inline_completion
+
+
+def test_a_bad_severity_costs_its_own_entry() -> None:
+    """The others of the table count, and the message names the one."""
+    reading = read_options({"diagnostics": {"severity": {"a": "hint", "b": "loud", "c": "off"}}})
+    assert reading.values == {"diagnostics.severity": (("a", "hint"), ("c", "off"))}
+    assert [problem.field for problem in reading.problems] == ["diagnostics.severity.b"]

@@ -20,6 +20,24 @@ from leanvibe_lsp.config.secret_files import secret_file
         "/w/local.settings.json",
         "/w/.kube/config",
         "/w/SERVER.PEM.backup",
+        "/w/server.pem.txt",
+        "/w/server.pem.copy",
+        "/w/server.pem.2024-01-01",
+        "/w/secret.yaml",
+        "/w/secrets/db.txt",
+        "/w/secrets.prod.yaml",
+        "/w/my-secrets.yaml",
+        "/w/serviceAccountKey.json",
+        "/w/x.pkcs12",
+        "/w/.git/config",
+        "/h/.m2/settings.xml",
+        "/h/.config/gh/hosts.yml",
+        "/w/auth.json",
+        "/w/password.txt",
+        "/w/credentials.txt",
+        "/w/pgpass.conf",
+        "/w/.Xauthority",
+        "/w/x.env.example",
     ],
 )
 def test_names_of_secrets(path: str) -> None:
@@ -28,7 +46,22 @@ def test_names_of_secrets(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/w/settings.json", "/w/environment.ts", "/w/keys.py", "/w/tokens.py", "/w/state.tf", ""]
+    "path",
+    [
+        "/w/settings.json",
+        "/w/environment.ts",
+        "/w/keys.py",
+        "/w/tokens.py",
+        "/w/state.tf",
+        "/w/secrets.py",
+        "/w/test_secrets.py",
+        "/w/secrets/a.py",
+        "/w/credentials.go",
+        "/w/config",
+        "/w/x.env.d.ts",
+        "/w/notes.txt",
+        "",
+    ],
 )
 def test_ordinary_names(path: str) -> None:
     """A name that only reminds of a secret is none."""

@@ -144,6 +144,9 @@ def test_a_server_is_off_until_somebody_switches_it_on() -> None:
         ({"url": "https://host", "deny": ["*.{pem,key}"]}, "no glob"),
         ({"url": "https://host", "deny": ["!a"]}, "no glob"),
         ({"url": "https://host", "deny": ["/"]}, "no glob"),
+        ({"url": "https://host", "deny": ["~/private/**"]}, "would match nothing"),
+        ({"url": "https://host", "deny": ["$HOME/x"]}, "would match nothing"),
+        ({"url": "https://host", "deny": ["src/../x"]}, "would match nothing"),
         ({"url": "https://host", "plainHttp": "yes"}, "plainHttp must be true or false"),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from leanvibe_lsp.core.globs import covers, paths_of
+from leanvibe_lsp.core.globs import below, covers, paths_of
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,10 @@ def test_a_uri_is_a_path(uri: str, path: str) -> None:
 def test_globs(glob: str, path: str, fits: bool) -> None:
     """As people who know .gitignore read them."""
     assert covers(glob, path) is fits
+
+
+def test_a_glob_of_one_folder() -> None:
+    """It fits there what it fits anywhere, whatever letters are in the folder's name; an absolute one stays."""
+    glob = below("/w/[a]", "private/**")
+    assert [covers(glob, path) for path in ("/w/[a]/x/private/k.py", "/w/a/private/k.py")] == [True, False]
+    assert below("/w", "/x/*.py") == "/x/*.py"

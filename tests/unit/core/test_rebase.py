@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from time import thread_time
 
 from leanvibe_lsp.core.edits import TextEdit, applied
 from leanvibe_lsp.core.rebase import rebased
@@ -146,3 +147,26 @@ def test_one_less_of_the_same_characters_is_refused() -> None:
     """Which of three equal characters went cannot be told, and the edit is about the first."""
     assert rebased("aaa", (edit(0, 1, "b"),), (edit(0, 3, "aa"),)) is None
     assert rebased("abab", (edit(3, 4, "c"),), (edit(0, 4, "ab"),)) is None
+
+
+def test_what_the_edits_were_judged_in_belongs_to_them() -> None:
+    """A change in the region is refused though it is far from the edits; one behind it moves nothing."""
+    text = "def f(a):\n    n = a\n    go()\n    return a\n\n\nx = 1\n"
+    pending, region = (edit(14, 24, ""),), Span(0, text.index("x = 1"))
+    typed = edit(text.index("    return"), text.index("    return"), "    print(n)\n")
+    assert rebased(text, pending, (typed,)) == pending
+    assert rebased(text, pending, (typed,), region) is None
+    assert rebased(text, pending, (edit(len(text), len(text), "y = 2\n"),), region) == pending
+    assert rebased("\n" + text, (edit(15, 25, ""),), (edit(0, 0, "#"),), Span(2, 30)) == (edit(16, 26, ""),)
+
+
+def test_a_large_text_is_not_copied_for_each_key() -> None:
+    """A thousand keys, or two hundred whole documents, far from the edits cost the event loop next to nothing."""
+    text = "x = 1  # some line of code\n" * 40_000
+    pending = (edit(500_000, 500_005, "zzzzz"),)
+    keys = [edit(len(text) - 10 + number, len(text) - 10 + number, "a") for number in range(1_000)]
+    wholes = [edit(0, len(text) + number, f"{text}{'a' * (number + 1)}") for number in range(50)]
+    for since in (keys, wholes):
+        began = thread_time()
+        assert rebased(text, pending, since) == pending
+        assert thread_time() - began < 0.05

@@ -335,3 +335,12 @@ def test_speed_of_packing() -> None:
     packed = pack([(snapshot, Span(90_000, 90_000))], 3000, words)
     print(f"{packed.tokens} tokens in {(time.perf_counter() - started) * 1e3:.0f} ms")
     assert packed.blocks
+
+
+@pytest.mark.parametrize("place", [None, Span(5, 5)])
+def test_code_as_deep_as_it_likes(place: Span | None) -> None:
+    """A thousand definitions in each other are shown, as far as there is room, and what is missing is said."""
+    text = "\n".join(" " * depth + f"def f{depth}():" for depth in range(1_000)) + "\n"
+    packed = pack([(snapshot_of(text), place)], 200, lambda part: len(part) // 4 + 1)
+    assert packed.blocks
+    assert packed.omitted

@@ -70,6 +70,86 @@ def test_a_configuration_has_strings_without_quotes(line: str, hidden: str) -> N
     assert covered_text(line) == hidden
 
 
+_VALUE = "Zx9Qw3Er7Ty1Ui5Op2As"
+# fmt: off
+_SPELLINGS = [
+    ("python", line)
+    for line in (
+        "CLIENT_SECRET_VALUE = '%s'", "DB_PASSWORDS = '%s'", "API_KEY_ID = '%s'", "AUTH_TOKEN_HASH = '%s'",
+        "APITOKENS = '%s'", "password = os.getenv('X', '%s')", "password = os.getenv('X') or '%s'",
+        "password = (\n    '%s'\n)", "password = \\\n    '%s'", "password += '%s'", "db_pass = '%s'", "PASS='%s'",
+        "secret = base64.b64decode('%s')", "token = '''\n%s\n'''", "password = 'abc' '%s'", "user.set_password('%s')",
+        "PASSWORDS = {'bob': '%s'}", "password = '%s", "cmd = 'curl -u bob:%s https://x'",
+    )
+] + [
+    ("javascript", "const token = process.env.TOKEN ?? '%s'"), ("javascript", "const token = process.env.X || '%s'"),
+    ("javascript", "pass: '%s',"), ("rust", 'let token: &str = "%s";'), ("rust", 'let password = String::from("%s");'),
+    ("rust", "const TOKEN: &'static str = \"%s\";"), ("go", 'var token string = "%s"'),
+    ("csharp", 'string password = @"%s";'), ("csharp", 'var password = $"%s";'), ("yaml", "password: |\n  %s"),
+    ("yaml", "- name: DB_PASSWORD\n  value: %s"), ("json", '{"name":"password","value":"%s"}'),
+    ("xml", "<password>%s</password>"), ("xml", '<add key="password" value="%s"/>'),
+    ("sql", "CREATE USER x IDENTIFIED BY '%s';"), ("dockerfile", "ENV PASSWORD %s"),
+    ("shellscript", "cmd --password %s"), ("shellscript", "curl -u bob:%s x"), ("shellscript", "export PASSWORD=$'%s'"),
+    ("terraform", 'variable "db_password" {\n  type = string\n  default = "%s"\n}'),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("language", "line"), _SPELLINGS)
+def test_a_secret_is_hidden_however_it_is_written(language: str, line: str) -> None:
+    """Behind a call, an alternative, a bracket, a type, or what another language has there."""
+    found = cover(snapshot_of(f"a\n{line % _VALUE}\n", language=language))
+    assert found is not None
+    assert _VALUE not in found.lines.text
+
+
+_BODY = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQDh"
+_INDENTED = f"            {_BODY}\n" * 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"-----BEGIN PRIVATE KEY-----\n{_INDENTED}",
+        f"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: DES-EDE3-CBC,AA\n\n{_BODY}\n",
+        f"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\n{_BODY}\n---- END SSH2 ENCRYPTED PRIVATE KEY ----",
+        f"PuTTY-User-Key-File-2: ssh-rsa\nPrivate-Lines: 8\n{_BODY}\n",
+        f"-----begin private key-----\n{_BODY}\n-----end private key-----",
+        f'k = (\n            "-----BEGIN PRIVATE KEY-----\\n"\n            "{_BODY}\\n"\n            "{_BODY}\\n"\n)',
+    ],
+)
+def test_a_private_key_is_hidden_without_its_end(text: str) -> None:
+    """Indented, with headers, in other formats; what follows it stays."""
+    shown = covered_text(f"{text}\nafter = 1\n")
+    assert _BODY not in shown
+    assert shown.endswith("\nafter = 1\n")
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["AccountKey=", "glpat-", "password=", "password='", "token=a_", "password=(", "-----BEGIN PRIVATE KEY-----\n"],
+)
+def test_time_grows_with_the_text(unit: str) -> None:
+    """Not with its square: four times the text takes less than eight times as long."""
+    took = []
+    for size in (50_000, 200_000):
+        begin = time.process_time()
+        covered_text((unit * size)[:size])
+        took.append(time.process_time() - begin)
+    assert took[1] < 8 * took[0] + 0.2
+
+
+@given(st.lists(st.text("ab1", min_size=6, max_size=12), min_size=17, max_size=40), st.text("ab1", max_size=80))
+def test_many_values_are_hidden_as_few_are(values: list[str], text: str) -> None:
+    """Nothing of a long list stays in a text, and what is shown can be put back."""
+    values = [value for value in values if not value.isalpha()]
+    found = cover(snapshot_of(text, language="yaml"), values)
+    assert any(value in text for value in values) == (found is not None)
+    if found is not None:
+        assert not any(value in found.lines.text for value in values)
+        assert found.restored(found.lines.text, text) == text
+
+
 def test_a_marker_says_which_and_keeps_the_lines() -> None:
     """One value has one number wherever it stands, and a key of many lines stays as many lines."""
     text = f'password = "hunter2x"\r\nkey = """{PEM}"""\r\nlogin("admin", "hunter2x")\r\n'

@@ -295,3 +295,15 @@ def test_nothing_of_a_text_stays_behind() -> None:
     finally:
         tracemalloc.stop()
     assert kept < len(text)
+
+
+def test_broken_code_is_read_anew() -> None:
+    """What an edit makes of broken code around it is found once, as a fresh look at the same tree finds it."""
+    lines = LineIndex("class A\n<<E\n\n")
+    for text in ("", "=end\n"):
+        lines = edited(lines, TextEdit(Span(len(lines.text), len(lines.text)), text))
+        snapshot = Snapshot("untitled:a", None, "ruby", 1, lines.text, lines)
+        found = grammars.syntax(snapshot)
+        assert found is not None
+        assert outline(snapshot) == read(snapshot, "ruby", found, None).outline
+        assert [symbol.name for symbol in outline(snapshot).symbols] == ["A"]

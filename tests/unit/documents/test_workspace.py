@@ -174,3 +174,24 @@ def test_a_program_in_the_workspace_is_not_run(tmp_path: Path, monkeypatch: pyte
     root = write(tmp_path / "w", {"rg": "#!/bin/sh\n"}).resolve()
     monkeypatch.setattr(workspace, "_found_ripgrep", lambda: str(root / "rg"))
     assert workspace._ripgrep(root) is None
+
+
+def test_the_time_is_up_within_a_file_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line with a hundred thousand mentions is left when the time is, and none looks back to the line's start."""
+    root = write(tmp_path / "w", {"data.py": "x = [" + "foo, " * 100_000 + "]\n", "a.py": ""}).resolve()
+    monkeypatch.setattr(workspace, "_found_ripgrep", lambda: None)
+    ticks = iter(range(1_000_000))
+    monkeypatch.setattr(workspace, "monotonic", lambda: next(ticks) / 1_000)
+    looked: list[bytes] = []
+    types = workspace._KEYWORD
+
+    class Counting:
+        def search(self, before: bytes) -> object:
+            looked.append(before)
+            return types.search(before)
+
+    monkeypatch.setattr(workspace, "_KEYWORD", Counting())
+    found = find(root, "foo", near="a.py")
+    assert found.cut == "the search of w ended after 500 ms"
+    assert 400 < len(looked) <= 500
+    assert max(map(len, looked)) <= 400

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+from time import thread_time
 from typing import Any
 
 import pytest
 
+from leanvibe_lsp.assist import analyze
 from leanvibe_lsp.assist.changes.values import ChangeKind
 from leanvibe_lsp.core.edits import TextEdit
 from leanvibe_lsp.core.text import Span
@@ -123,7 +125,8 @@ async def ours(session: Any, *, proven: bool = False, name: str = "x") -> tuple[
     """A document with a finding of ours, and the actions listed for it; at last those with a proven fix."""
     uri = "file:///project/f.py"
     session.open(f"{name} = f'abc'\n", uri)
-    where = {"start": {"line": 0, "character": 4}, "end": {"line": 0, "character": 10}}
+    at = len(name) + 3
+    where = {"start": {"line": 0, "character": at}, "end": {"line": 0, "character": at + 6}}
     rule = "python/f-string-without-placeholder"
     diagnostic = {"range": where, "message": "Nothing is filled in.", "source": "leanvibe", "code": rule}
     given = {
@@ -370,3 +373,98 @@ async def test_malformed_data_is_an_error_with_the_field(modern: Any, data: obje
 async def test_an_action_without_data_comes_back_as_it_is(modern: Any) -> None:
     """There is nothing to resolve."""
     assert (await resolve(modern, {"title": "x"}))["result"] == {"title": "x"}
+
+
+async def looked_at(session: Any, text: str, uri: str = "file:///project/f.py") -> tuple[dict[str, Any], Any]:
+    """A document that was opened and looked at: the middle one of its findings, and what lists the actions for it."""
+    session.open(text, uri)
+    reply = await session.call("textDocument/diagnostic", {"textDocument": {"uri": uri}})
+    found = reply["result"]["items"]
+    one = found[len(found) // 2]
+
+    async def actions(at: dict[str, Any]) -> Any:
+        context = {"diagnostics": [{**one, "range": at}], "only": ["quickfix"]}
+        given = {"textDocument": {"uri": uri}, "range": at, "context": context}
+        return (await session.call("textDocument/codeAction", given))["result"]
+
+    return one["range"], actions
+
+
+PULLING = {**MODERN, "textDocument": {"codeAction": ACTIONS, "diagnostic": {}}}
+
+
+async def test_after_an_edit_elsewhere_a_list_looks_at_nothing(
+    new_session: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found in the text before has moved with it: its fix is offered where it is now."""
+    await new_session.initialize(PULLING)
+    _, actions = await looked_at(new_session, "def f():\n    return f'abc'\n")
+    new_session.change("import os\n", {"line": 0, "character": 0}, "file:///project/f.py")
+    moved = {"start": {"line": 2, "character": 11}, "end": {"line": 2, "character": 17}}
+    with monkeypatch.context() as patch:
+        patch.setattr(analyze, "analyze", None)
+        mend, *_ = await actions(moved)
+    assert (mend["title"], mend["data"]["argument"]["range"]) == ("Remove the f", moved)
+
+
+async def test_a_finding_that_was_typed_in_is_looked_for(new_session: Any) -> None:
+    """What is known of it says nothing any more."""
+    await new_session.initialize(PULLING)
+    _, actions = await looked_at(new_session, "x = f'abc'\n")
+    new_session.change("d", {"line": 0, "character": 9}, "file:///project/f.py")
+    grown = {"start": {"line": 0, "character": 4}, "end": {"line": 0, "character": 11}}
+    assert (await actions(grown))[0]["title"] == "Remove the f"
+
+
+async def test_a_list_right_after_an_edit_takes_under_10_ms(new_session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a processor, in a file of 2,000 lines with hundreds of findings; the best of five edits."""
+    await new_session.initialize(PULLING)
+    piece = "def fun{0}(a, b):\n    t = a + {0}\n    for x in range(b):\n        t += f'x'\n    return t\n\n\n\n"
+    text = "".join(piece.format(number) for number in range(250))
+    where, actions = await looked_at(new_session, text)
+
+    async def here(work: Any) -> Any:
+        return work()
+
+    monkeypatch.setattr(new_session.server, "beside", here)
+    taken = []
+    for _ in range(5):
+        new_session.change(" ", {"line": 1_991, "character": 4}, "file:///project/f.py")
+        began = thread_time()
+        assert (await actions(where))[0]["title"] == "Remove the f"
+        taken.append(thread_time() - began)
+    assert min(taken) < 0.01, taken
+
+
+@pytest.mark.parametrize("edits", [EDITS, {}])
+async def test_a_list_for_a_text_that_is_gone(new_session: Any, edits: dict[str, Any]) -> None:
+    """A client that cannot tell an old edit from a new one asks again; one that can gets edits with their version."""
+    await new_session.initialize({**MODERN, "workspace": {"workspaceEdit": edits}})
+    uri, _ = await ours(new_session, proven=True, name="gone")
+    where = {"start": {"line": 0, "character": 7}, "end": {"line": 0, "character": 13}}
+    rule = "python/f-string-without-placeholder"
+    diagnostic = {"range": where, "message": "Nothing is filled in.", "source": "leanvibe", "code": rule}
+    context = {"diagnostics": [diagnostic], "only": ["quickfix"]}
+    given = {"textDocument": {"uri": uri}, "range": where, "context": context}
+    beside = new_session.server.beside
+
+    async def typed(work: Any) -> Any:
+        found = await beside(work)
+        new_session.server.beside = beside
+        new_session.change("import os\n", {"line": 0, "character": 0}, uri)
+        return found
+
+    new_session.server.beside = typed
+    reply = await new_session.call("textDocument/codeAction", given)
+    if edits:
+        (change,) = reply["result"][0]["edit"]["documentChanges"]
+        assert change["textDocument"]["version"] == 1
+    else:
+        assert reply["error"]["code"] == -32801
+
+
+@pytest.mark.parametrize("message", [{"kind": "markdown", "value": "**x**"}, None, 5])
+async def test_an_odd_diagnostic_costs_only_itself(modern: Any, message: object) -> None:
+    """One that does not fit is left out; the others have their actions."""
+    actions = await listed(modern, only=["quickfix"], diagnostics=[{**THEIRS, "message": message}, THEIRS])
+    assert [action["diagnostics"] for action in actions] == [[THEIRS], [THEIRS]]

@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 
 from leanvibe_lsp.assist.answer_json import answer_json
+from leanvibe_lsp.assist.changes.standing import standing
+from leanvibe_lsp.assist.changes.values import Change, FileChange
 from leanvibe_lsp.core.edits import TextEdit
-from leanvibe_lsp.core.text import Span
+from leanvibe_lsp.core.text import LineIndex, Span
+from leanvibe_lsp.documents.snapshot import Snapshot
 from tests.support.fake_services import answer_of
 from tests.unit.lsp.conftest import URI
 
@@ -195,7 +198,52 @@ async def test_an_edit_is_refused_where_its_place_was_typed_in(editor: Any) -> N
     """ContentModified, retryable, the draft kept and shown."""
     request = await gated(editor)
     editor.change("3", {"line": 2, "character": 15})
-    await modified(editor, request, "What was to be changed was edited while the model worked. Try again.")
+    await modified(editor, request, "What was to be changed was edited meanwhile. Try again.")
+
+
+@pytest.mark.parametrize("carried", [False, True])
+async def test_what_was_typed_meanwhile_was_in_no_proof(new_session: Any, carried: bool) -> None:
+    """Carried over other text, an edit is a person's to confirm, and the result says so too."""
+    annotated = {"documentChanges": True, "changeAnnotationSupport": {}}
+    await new_session.initialize({"workspace": {"applyEdit": True, "workspaceEdit": annotated}})
+    new_session.open(TEXT)
+    new_session.services.edits, new_session.services.proven = (TextEdit(ONE, "2"),), True
+    request = await gated(new_session)
+    if carried:
+        new_session.change("import os\n", {"line": 0, "character": 0})
+    new_session.services.gate.set()
+    asked = await edit_of(new_session)
+    assert asked["params"]["edit"]["changeAnnotations"]["leanvibe"]["needsConfirmation"] is carried
+    new_session.respond(asked["id"], result={"applied": True})
+    assert (await new_session.reply(request))["result"]["proven"] is not carried
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "lands"),
+    [
+        (5, "    print(n)\n", False),  # in the routine, outside of what is edited
+        (7, "    print(n)\n", False),  # one more statement at its end
+        (3, "@cache", False),  # a decorator
+        (10, "    n = 3\n", True),  # in another routine
+    ],
+)
+async def test_an_edit_never_lands_in_a_routine_that_changed(editor: Any, line: int, text: str, lands: bool) -> None:
+    """A name that is not renamed there would be left behind; what a fix takes away may be in use by now."""
+    code = "import os\n\n\n\ndef f(a):\n    n = a\n    return n\n\n\ndef g():\n    pass\n"
+    editor.open(code)
+    snapshot = editor.server.documents.get(URI)
+    start = code.index("n = a")
+    edits = (TextEdit(Span(start, start + 1), "count"), TextEdit(Span(start + 17, start + 18), "count"))
+    file = FileChange(snapshot, edits, region=standing(snapshot, Span(start, start + 18)))
+    editor.services.made = Change("Rename", (file,), (), False, "", "", answer_of("x"))
+    request = await gated(editor)
+    editor.change(text, {"line": line, "character": 0})
+    editor.services.gate.set()
+    if lands:
+        asked = await edit_of(editor)
+        editor.respond(asked["id"], result={"applied": True})
+    reply = await editor.reply(request)
+    assert ("error" in reply, reply.get("error", {}).get("code")) == ((False, None) if lands else (True, -32801))
 
 
 async def test_an_edit_is_refused_when_the_document_was_closed(editor: Any) -> None:
@@ -209,7 +257,7 @@ async def test_an_edit_is_refused_when_the_document_was_opened_anew(editor: Any)
     """What lies between is not known, so nothing is carried over."""
     request = await gated(editor)
     editor.open(TEXT + "# more\n")
-    await modified(editor, request, "What was to be changed was edited while the model worked. Try again.")
+    await modified(editor, request, "What was to be changed was edited meanwhile. Try again.")
 
 
 async def test_a_change_wants_an_open_document(editor: Any) -> None:
@@ -314,6 +362,44 @@ async def test_suppress_says_where_no_comment_can_stand(editor: Any) -> None:
     assert error["message"] == (
         "No comment can stand there to ignore json/x. Switch the rule off in the settings instead."
     )
+
+
+@pytest.mark.parametrize("typed", [(0, "import os\n"), (2, "x")])
+async def test_a_comment_follows_what_was_typed(session: Any, typed: tuple[int, str]) -> None:
+    """Elsewhere: it stands where it was meant, also for clients without versions. On its line: ContentModified."""
+    session.open(TEXT)
+    await session.method("textDocument/publishDiagnostics")  # which is looked for in the same way
+    beside = session.server.beside
+
+    async def then_typed(work: Any) -> Any:
+        found = await beside(work)
+        session.server.beside = beside
+        session.change(typed[1], {"line": typed[0], "character": 0})
+        return found
+
+    session.server.beside = then_typed
+    where = {"start": {"line": 2, "character": 8}, "end": {"line": 2, "character": 16}}
+    made = await result(session, "leanvibe.suppress", {"uri": URI, "range": where, "rule": "python/x"})
+    if typed[0]:
+        assert made["code"] == -32801
+    else:
+        behind = {"line": 3, "character": 16}
+        comment = {"range": {"start": behind, "end": behind}, "newText": "  # leanvibe: ignore[python/x]"}
+        assert made["edit"]["changes"] == {URI: [comment]}
+
+
+async def test_a_file_that_cannot_be_made_is_a_refusal(editor: Any) -> None:
+    """Where clients look for one: what is missing, and what to do."""
+    new = Snapshot("file:///project/test_a.py", None, "python", None, "", LineIndex(""))
+    file = FileChange(new, (TextEdit(Span(0, 0), "x\n"),), creates=True)
+    editor.services.made = Change("Write tests", (file,), (), False, "x", "", answer_of("x"))
+    made = await result(editor, "leanvibe.change", argument(kind="tests", partialResultToken="t"))
+    assert (made["applied"], made["draft"]) == (False, "x")
+    assert made["refusal"] == (
+        "This editor makes no new files for a server, and file:///project/test_a.py does not exist. "
+        "Create an empty file there and try again."
+    )
+    assert shown(editor) == []
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -119,7 +120,7 @@ async def test_layers_from_file_to_command_line(start: Callable[..., Session], u
 
 
 async def test_the_innermost_root_counts(start: Callable[..., Session], tmp_path: Path) -> None:
-    """A document has the settings of the longest root that holds it, one in no root those of the session."""
+    """A document has the settings of the longest root that holds it; what is secret in a root is so everywhere."""
     outer, inner = tmp_path / "outer", tmp_path / "outer" / "inner"
     session = start()
     folders = [folder(outer), folder(inner)]
@@ -130,7 +131,8 @@ async def test_the_innermost_root_counts(start: Callable[..., Session], tmp_path
         session.server.settings_for(uri).editor.secrets
         for uri in ((outer / "a.py").as_uri(), (inner / "a.py").as_uri(), (tmp_path / "a.py").as_uri(), "untitled:1")
     ]
-    assert secrets == [("outer",), ("inner",), (), ()]
+    of_outer, of_inner = f"{outer.as_posix()}/**/outer", f"{inner.as_posix()}/**/inner"
+    assert secrets == [("outer", of_inner), ("inner", of_outer), (of_outer, of_inner), (of_outer, of_inner)]
     session.notify(
         "workspace/didChangeWorkspaceFolders", {"event": {"added": [], "removed": [{**folders[1], "name": "inner"}]}}
     )
@@ -312,3 +314,61 @@ async def test_a_trace_tells_what_came_and_went(session: Any, level: str, first:
     session.sent.clear()
     await session.call("leanvibe/health")
     assert [m for m in session.sent if m.get("method") == "$/logTrace"] == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right of their own on Windows")
+async def test_a_path_through_a_link_has_the_settings_of_its_root(
+    start: Callable[..., Session], tmp_path: Path
+) -> None:
+    """However the client spells it."""
+    root = folder(tmp_path / "root")
+    (tmp_path / "link").symlink_to(tmp_path / "root")
+    (tmp_path / "root" / "leanvibe.toml").write_text("codeLens.enabled = true\n")
+    session = start()
+    await session.initialize(workspaceFolders=[root])
+    assert session.server.settings_for((tmp_path / "link" / "x.py").as_uri()).editor.code_lens
+    assert not session.server.settings_for((tmp_path / "x.py").as_uri()).editor.code_lens
+
+
+async def test_null_is_what_nobody_said(start: Callable[..., Session], user: Path) -> None:
+    """Pushed, or in initializationOptions, it leaves what a file says, and the server that it switched on."""
+    save(user, '[remote]\nurl = "https://host"\n')
+    session = start()
+    nulls = {"remote": None, "engine": None, "diagnostics": {"enabled": None, "severity": None}}
+    await session.initialize(initializationOptions=nulls)
+    assert session.server.settings.remote is not None
+    session.notify("workspace/didChangeConfiguration", {"settings": {"leanvibe": nulls}})
+    assert session.server.settings.remote is not None
+    await turn()
+    assert shown(session) == []
+
+
+async def test_a_folder_that_joins_is_asked_about(start: Callable[..., Session], tmp_path: Path) -> None:
+    """What the client has for it counts, as for those that were there before."""
+    session = start()
+    await session.initialize(PULLS)
+    await answer_configuration(session, {})
+    root = folder(tmp_path / "joins")
+    session.notify("workspace/didChangeWorkspaceFolders", {"event": {"added": [root], "removed": []}})
+    asked = await answer_configuration(session, {}, {"codeLens": {"enabled": True}})
+    assert [item.get("scopeUri") for item in asked["params"]["items"]] == [None, root["uri"]]
+    assert session.server.settings_for(f"{root['uri']}/x.py").editor.code_lens
+
+
+async def test_what_is_secret_in_a_root_is_in_no_question_about_another(
+    start: Callable[..., Session], made: Made, tmp_path: Path
+) -> None:
+    """An open document of one root is judged by that root's globs, and the same folder of the other root is not."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    folders = [folder(first), folder(second)]
+    (first / "leanvibe.toml").write_text('context.secrets = ["private/**"]\n')
+    session = start()
+    await session.initialize(workspaceFolders=folders)
+    session.open("def classified(x): ...\n", uri=(first / "private" / "inner.py").as_uri())
+    session.open("def ordinary(x): ...\n", uri=(second / "private" / "inner.py").as_uri())
+    asked = (second / "x.py").as_uri()
+    session.open("classified(1)\nordinary(1)\n", uri=asked)
+    await session.call("leanvibe/ask", {"question": "why?", "textDocument": {"uri": asked}})
+    (request,) = made[None].requests
+    assert [one.symbol.name for one in request.gathered.related] == ["ordinary"]
+    assert f"{first.as_posix()}/**/private/**" in request.secrets

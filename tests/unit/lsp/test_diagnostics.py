@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
+import weakref
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from leanvibe_lsp.assist import analyze
 from leanvibe_lsp.config.limits import limit
-from leanvibe_lsp.core.text import Span
+from leanvibe_lsp.core.text import Encoding, Span
 from leanvibe_lsp.lsp import publishing
 from leanvibe_lsp.tiers.finding import Finding, Related, Severity
 from tests.unit.lsp.conftest import URI, Session
@@ -101,11 +104,47 @@ async def test_a_document_closed_meanwhile_is_clear(session: Session, monkeypatc
     assert published(session) == [(None, 0), (1, 1)]
 
 
+async def test_a_rest_is_not_for_time_in_a_queue(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only for work: behind a hundred other documents' looks the next edit would else be looked at much later."""
+    gate, rests, sleep = Gate(), list[float](), asyncio.sleep
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(session.server, "beside", gate.beside)
+    monkeypatch.setattr(asyncio, "sleep", rest)
+    session.open("ok = 1\n")
+    await gate.begun.wait()
+    await asyncio.to_thread(threading.Event().wait, 0.2)
+    gate.opened.set()
+    await at_version(session, 1)
+    await sleep(0)
+    assert rests == [limit("diagnostics.milliseconds") / 1000]
+
+
+async def test_a_closed_document_is_forgotten_at_once(session: Session) -> None:
+    """No text of it waits for the end of a rest, or of a look."""
+    session.open(BAD)
+    known = session.server.documents.get(URI)
+    assert known is not None
+    text = weakref.ref(known.lines)
+    del known
+    await at_version(session, 1)
+    session.notify("textDocument/didClose", {"textDocument": {"uri": URI}})
+    for _ in range(3):  # a cancelled task ends in the loop's next turns
+        await asyncio.sleep(0)
+    gc.collect()
+    assert text() is None
+    assert session.server.looked == {}
+    assert [task for task in asyncio.all_tasks() if "Publisher" in repr(task)] == []
+
+
 async def test_what_fails_is_logged_and_the_next_version_is_looked_at(
     session: Session, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One failure does not end the following of a document."""
-    whole, failed = publishing.analyze, threading.Event()
+    whole, failed = analyze.analyze, threading.Event()
 
     def failing(snapshot: Any, settings: Any) -> Any:
         if snapshot.version == 1:
@@ -113,7 +152,7 @@ async def test_what_fails_is_logged_and_the_next_version_is_looked_at(
             raise RuntimeError("deliberate")
         return whole(snapshot, settings)
 
-    monkeypatch.setattr(publishing, "analyze", failing)
+    monkeypatch.setattr(analyze, "analyze", failing)
     with caplog.at_level(logging.ERROR):
         session.open(BAD)
         assert await asyncio.to_thread(failed.wait, 20)
@@ -193,8 +232,23 @@ async def test_related_places(new_session: Session, abilities: dict[str, bool], 
     snapshot = new_session.server.documents.get(URI)
     assert snapshot is not None
     finding = Finding("a/b", "m", Severity.HINT, Span(0, 2), "ok", 1.0, related=(Related(Span(5, 6), "here"),))
-    diagnostic = publishing.to_diagnostic(finding, snapshot, new_session.server)
+    diagnostic = publishing.to_diagnostic(
+        finding, snapshot, new_session.server.client.diagnostic_abilities(), Encoding.UTF16
+    )
     places = diagnostic.related_information or []
     assert [(one.message, one.location.uri, one.location.range.start.character) for one in places] == (
         [("here", URI, 5)] if related else []
     )
+
+
+async def test_two_spellings_of_one_file(session: Session) -> None:
+    """Each has diagnostics of its own; closing one takes its own away, though the file is still open."""
+    uris = ("file:///q/a%20b.py", "file:///q/a b.py")
+    for uri in uris:
+        document = {"uri": uri, "languageId": "python", "version": 1, "text": BAD}
+        session.notify("textDocument/didOpen", {"textDocument": document})
+        await session.wait_for(lambda m, uri=uri: m.get("method") == PUBLISH and m["params"]["uri"] == uri)
+    session.notify("textDocument/didClose", {"textDocument": {"uri": uris[0]}})
+    await session.wait_for(lambda m: m.get("method") == PUBLISH and m["params"]["diagnostics"] == [])
+    sent = [message["params"] for message in session.sent if message.get("method") == PUBLISH]
+    assert [(one["uri"], len(one["diagnostics"])) for one in sent] == [(uris[0], 1), (uris[1], 1), (uris[0], 0)]

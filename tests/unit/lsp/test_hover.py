@@ -33,11 +33,12 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_findings_at_the_place(session: Any) -> None:
-    """Message, rule and link, where they are; also on what is no definition."""
+    """Message, rule, link and why, where they are; also on what is no definition."""
     session.open(TEXT)
     assert await hover(session, 0, 13) == (
         "**warning** `[]` is made once and shared by all calls. [python/mutable-default]"
-        "(https://docs.python.org/3/reference/compound_stmts.html#function-definitions)"
+        "(https://docs.python.org/3/reference/compound_stmts.html#function-definitions)  \n"
+        "A default is evaluated when the function is defined. What one call puts into it, the next call finds there."
     )
     assert await hover(session) == FACTS
 
@@ -48,7 +49,8 @@ async def test_findings_in_plain_text(new_session: Any) -> None:
     new_session.open(TEXT)
     assert await hover(new_session, 0, 13) == (
         "warning: `[]` is made once and shared by all calls. (python/mutable-default, "
-        "https://docs.python.org/3/reference/compound_stmts.html#function-definitions)"
+        "https://docs.python.org/3/reference/compound_stmts.html#function-definitions)\n"
+        "A default is evaluated when the function is defined. What one call puts into it, the next call finds there."
     )
 
 

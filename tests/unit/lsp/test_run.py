@@ -183,3 +183,12 @@ def test_a_listeners_own_services_stay_for_the_next_client(
     address = Address("127.0.0.1", 0)
     assert run.run_listener("tcp", address, Settings(), lambda settings: services, announce=lambda line: None) == 0
     assert [*closed, services.closed] == [0, 0, 1]
+
+
+def test_the_reply_to_initialize_waits_for_nothing_heavy() -> None:
+    """Grammars, rules and engines are loaded behind it."""
+    heavy = ("tree_sitter", "ast_grep_py", "pydantic", "yaml", "leanvibe_lsp.assist.analyze", "leanvibe_lsp.services")
+    rooms = "leanvibe_lsp.cli.stdio, leanvibe_lsp.lsp.run, leanvibe_lsp.lsp.assembly"
+    code = f"import sys, {rooms}; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

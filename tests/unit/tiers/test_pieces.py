@@ -17,7 +17,7 @@ def texts_of(text: str, language: str) -> list[str]:
     language_grammar = grammar(language)
     assert language_grammar is not None
     lines = LineIndex(text)
-    return [text[span.start : span.end] for span in pieces(syntax_of(lines, language_grammar), language)]
+    return [text[part.span.start : part.span.end] for part in pieces(syntax_of(lines, language_grammar), language)]
 
 
 @settings(deadline=None, max_examples=60)

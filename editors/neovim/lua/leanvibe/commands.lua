@@ -9,6 +9,18 @@ local M = {}
 ---@field text string what was written after the subcommand
 ---@field lines? [integer, integer] the range that was given, from 1
 
+---@class leanvibe.Document the buffer that a person is in, as it is before they are asked anything
+---@field client vim.lsp.Client
+---@field bufnr integer
+---@field version integer
+
+---@return leanvibe.Document? document nil when it has no server, which a person was told then
+local function document()
+  local bufnr = vim.api.nvim_get_current_buf()
+  local client = server.needed(bufnr)
+  return client and { client = client, bufnr = bufnr, version = vim.lsp.util.buf_versions[bufnr] }
+end
+
 ---@param client vim.lsp.Client
 ---@param lines? [integer, integer]
 ---@return lsp.Range range the lines, or an empty one at the cursor
@@ -21,14 +33,15 @@ local function range(client, lines)
 end
 
 --- Run one of the server's commands as if a code action had been taken.
----@param client vim.lsp.Client
+---@param of leanvibe.Document
 ---@param title string
 ---@param name string
 ---@param argument table
-local function run(client, title, name, argument)
-  argument.uri = vim.uri_from_bufnr(0)
-  local context = { bufnr = vim.api.nvim_get_current_buf(), client_id = client.id }
-  client.commands[name]({ title = title, command = name, arguments = { argument } }, context)
+local function run(of, title, name, argument)
+  argument.uri = vim.uri_from_bufnr(of.bufnr)
+  argument.version = of.version
+  local context = { bufnr = of.bufnr, client_id = of.client.id }
+  of.client.commands[name]({ title = title, command = name, arguments = { argument } }, context)
 end
 
 ---@param kind string as the server knows it
@@ -36,12 +49,12 @@ end
 ---@return fun(call: leanvibe.Call)
 local function change(kind, title)
   return function(call)
-    local client = server.needed(0)
-    if client then
+    local of = document()
+    if of then
       local instruction = call.text ~= "" and call.text or nil
-      run(client, title, "leanvibe.change", {
+      run(of, title, "leanvibe.change", {
         kind = kind,
-        range = range(client, call.lines),
+        range = range(of.client, call.lines),
         instruction = instruction,
       })
     end
@@ -50,9 +63,9 @@ end
 
 ---@param call leanvibe.Call
 local function explain(call)
-  local client = server.needed(0)
-  if client then
-    run(client, "Explain", "leanvibe.explain", { range = range(client, call.lines) })
+  local of = document()
+  if of then
+    run(of, "Explain", "leanvibe.explain", { range = range(of.client, call.lines) })
   end
 end
 
@@ -68,18 +81,18 @@ end
 
 ---@param call leanvibe.Call
 local function fix(call)
-  local client = server.needed(0)
-  if not client then
+  local of = document()
+  if not of then
     return
   end
-  local function take(found)
-    if found then
-      local diagnostic = server.diagnostic(client, found)
+  local found = diagnostics(call.lines)
+  local function take(one)
+    if one and vim.api.nvim_buf_is_valid(of.bufnr) then
+      local diagnostic = server.diagnostic(of.client, one)
       local argument = { kind = "fix", range = diagnostic.range, diagnostic = diagnostic }
-      run(client, "Fix: " .. found.message, "leanvibe.change", argument)
+      run(of, "Fix: " .. one.message, "leanvibe.change", argument)
     end
   end
-  local found = diagnostics(call.lines)
   if #found == 0 then
     server.tell("there is no problem " .. (call.lines and "on these lines." or "on this line."))
   elseif #found == 1 then

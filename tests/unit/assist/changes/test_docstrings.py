@@ -83,6 +83,86 @@ def test_comments_above(language: str, text: str, after: str) -> None:
     assert written(text, "Say it.", language) == after
 
 
+_GO = "package m\n\n{}func f() {{}}\n"
+_JS = "{}function f() {{}}\n"
+_SH = "{}f() {{\n  :\n}}\n"
+_RB = "{}def f\nend\n"
+_RS = "{}fn f() {{}}\n"
+_CS = "class A\n{{\n{}    int f() {{ return 1; }}\n}}\n"
+_SUMMARY = "    /// <summary>\n    /// Say it.\n    /// </summary>\n"
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "before", "after"),
+    [
+        ("go", _GO, "// Old.\n//\n//go:noinline\n", "// Say it.\n//\n//go:noinline\n"),
+        ("go", _GO, "//nolint:gocyclo // why\n", "// Say it.\n//nolint:gocyclo // why\n"),
+        ("shellscript", _SH, "#!/bin/bash\n# Old.\n", "#!/bin/bash\n# Say it.\n"),
+        ("shellscript", _SH, "#!/bin/bash\n", "#!/bin/bash\n# Say it.\n"),
+        ("shellscript", _SH, "# Old.\n# shellcheck disable=SC1\n", "# Say it.\n# shellcheck disable=SC1\n"),
+        ("ruby", _RB, "# frozen_string_literal: true\n", "# frozen_string_literal: true\n# Say it.\n"),
+        ("ruby", _RB, "# encoding: utf-8\n# Old.\n", "# encoding: utf-8\n# Say it.\n"),
+        ("ruby", _RB, "# Old.\n# :nodoc:\n", "# Say it.\n# :nodoc:\n"),
+        ("ruby", _RB, "# rubocop:disable X\n", "# Say it.\n# rubocop:disable X\n"),
+        ("ruby", _RB, "# ---- helpers ----\n", "# ---- helpers ----\n# Say it.\n"),
+        ("typescript", _JS, "// Copyright X\n// @ts-expect-error why\n",
+         "// Copyright X\n/** Say it. */\n// @ts-expect-error why\n"),
+        ("javascript", _JS, "// Copyright X, MIT\n// All rights\n",
+         "// Copyright X, MIT\n// All rights\n/** Say it. */\n"),
+        ("javascript", _JS, "/* @license MIT\n * x\n */\n", "/* @license MIT\n * x\n */\n/** Say it. */\n"),
+        ("javascript", _JS, "/* eslint-disable */\n", "/** Say it. */\n/* eslint-disable */\n"),
+        ("javascript", _JS, "/* Old. */\n// eslint-disable-next-line\n",
+         "/** Say it. */\n// eslint-disable-next-line\n"),
+        ("javascript", _JS, "/**\n * Old.\n * Words.\n * @param {A} a the a\n *   {@link b}\n */\n",
+         "/**\n * Say it.\n *\n * @param {A} a the a\n *   {@link b}\n */\n"),
+        ("javascript", _JS, "/**\n * Old.\n *\n * Words.\n */\n", "/** Say it. */\n"),
+        ("javascript", _JS, "// Old.\n// TODO: mend\n", "// Say it.\n//\n// TODO: mend\n"),
+        ("rust", _RS, "/// Old.\n/// # Safety\n/// Never.\n#[inline]\n",
+         "/// Say it.\n///\n/// # Safety\n/// Never.\n#[inline]\n"),
+        ("rust", _RS, "#[inline]\n", "/// Say it.\n#[inline]\n"),
+        ("csharp", _CS, "    /// <summary>Old</summary>\n    /// <param name=\"a\">b</param>\n",
+         _SUMMARY + "    /// <param name=\"a\">b</param>\n"),
+        ("csharp", _CS, "    #region X\n", "    #region X\n" + _SUMMARY),
+        ("c", "{}int f() {{ return 1; }}\n", "#define X 1\n", "#define X 1\n/** Say it. */\n"),
+    ],
+)  # fmt: skip
+def test_what_is_no_words_stays(language: str, code: str, before: str, after: str) -> None:
+    """Directives, first lines, whose the file is, tags and headings: only the words above those are replaced."""
+    assert written(code.format(before), "Say it.", language) == code.format(after)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"""Old.\n\n    Args:\n        a: é.\n\n    >>> f(1)\n    2\n    """',
+         '"""Say it.\n\n    Args:\n        a: é.\n\n    >>> f(1)\n    2\n    """'),
+        ('"""Old.\n\n    More.\n\n    Parameters\n    ----------\n    a : int\n    """',
+         '"""Say it.\n\n    Parameters\n    ----------\n    a : int\n    """'),
+        ("'''Old.\n    :param a: b'''", "'''Say it.\n\n    :param a: b'''"),
+        ("f'old {a}'", "\"\"\"Say it.\"\"\"\n    f'old {a}'"),
+        ('r"""Old."""', '"""Say it."""'),
+    ],
+)  # fmt: skip
+def test_sections_of_a_docstring_stay(old: str, new: str) -> None:
+    """Arguments, fields, doctests; and a statement that is no docstring."""
+    assert written(f"def f(a):\n    {old}\n    return a\n", "Say it.") == f"def f(a):\n    {new}\n    return a\n"
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("python", 'def f(a):\n    r"""Old.\n\n    Args:\n        a: \\d\n    """\n'),
+        ("python", 'def f(a):\n    """:param a: b"""\n'),
+        ("javascript", "/** @deprecated */\nfunction f() {}\n"),
+        ("javascript", "/* Old.\nTODO: x\n*/\nfunction f() {}\n"),
+    ],
+)
+def test_where_only_sections_are_nothing_is_replaced(language: str, text: str) -> None:
+    """There are no words to take the place of."""
+    with pytest.raises(UsageError, match="is to stay"):
+        written(text, "Say it.", language)
+
+
 def test_words_cannot_end_the_comment() -> None:
     """A "*/" of the model is none."""
     assert written("function f() {}\n", "A */ x() /* b", "javascript") == "/** A * / x() /* b */\nfunction f() {}\n"
