@@ -72,6 +72,8 @@ class Layer:
 
     def complaints(self) -> list[str]:
         """The problems as sentences for a person."""
+        if self.name == ENVIRONMENT:
+            return [f"{one.field} {one.message}" for one in self.problems]
         if self.file is None:
             return [f"{self.name}{one.field and '.'}{one.field}: {one.message}" for one in self.problems]
         return [f"{self.place(one.field)}: {one.field}{one.field and ': '}{one.message}" for one in self.problems]
@@ -117,12 +119,15 @@ def without_server(layers: Iterable[Layer]) -> bool:
 
 
 def environment_layer(environment: Mapping[str, str] = os.environ) -> Layer:
-    """What LEANVIBE_* say; an empty one is not set. An override is met or it is an error: raises UsageError.
+    """What LEANVIBE_* say; an empty one is not set. A bad one costs itself.
+
+    But an override of engine, model or server is met or it is an error: raises UsageError.
 
     LEANVIBE_REMOTE_URL switches a server on; _MODEL, _ALLOW and _DENY (globs, with commas between) and _PLAIN_HTTP (1)
     say more about it.
     """
     values: dict[str, Any] = {}
+    problems: list[Problem] = []
     for name in ("engine", "model", *_EDITOR):
         variable = variable_of(name)
         if variable is None or not (given := environment.get(variable)):
@@ -130,13 +135,15 @@ def environment_layer(environment: Mapping[str, str] = os.environ) -> Layer:
         try:
             values[name] = _from_text(name, given)
         except ValueError as error:
-            raise UsageError(f"{variable} {error}.", next_step="See `leanvibe config show --origin`.") from error
+            if name not in _EDITOR:
+                raise UsageError(f"{variable} {error}.", next_step="Correct it, or unset it.") from error
+            problems.append(Problem(variable, str(error)))
     try:
         if (remote := _remote(environment)) is not None:
             values["remote"] = remote
     except ValueError as error:
-        raise UsageError(f"LEANVIBE_REMOTE_* {error}.", next_step="See `leanvibe doctor`.") from error
-    return Layer(ENVIRONMENT, values)
+        raise UsageError(f"LEANVIBE_REMOTE_* {error}.", next_step="Correct it, or unset it.") from error
+    return Layer(ENVIRONMENT, values, tuple(problems))
 
 
 def command_line_layer(model: str | None, engine: str | None) -> Layer:

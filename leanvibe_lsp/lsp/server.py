@@ -193,9 +193,16 @@ class LeanVibeServer(LanguageServer):
 
     def _complain(self, text: str) -> None:
         """Show a person what of the settings is not used: soon, for the reply to initialize goes first."""
+        loop = asyncio.get_running_loop()
+        if not self._complaints:
+            loop.call_soon(self._forget_complaints)
         self._complaints += 1
         if self._complaints <= limit("config.complaints"):
-            asyncio.get_running_loop().call_soon(self.client.show, types.MessageType.Warning, text)
+            loop.call_soon(self.client.show, types.MessageType.Warning, text)
+
+    def _forget_complaints(self) -> None:
+        """What comes from now on was said by other settings."""
+        self._complaints = 0
 
     def _settings_changed(self) -> None:
         """Other settings of the engine mean other services; a running answer keeps those that it began with."""

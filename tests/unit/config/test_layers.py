@@ -86,10 +86,19 @@ def test_every_plain_setting_has_a_variable() -> None:
         ("LEANVIBE_CONTEXT_SECRETS", "*.{a,b}", "is no glob that is understood"),
     ],
 )
-def test_a_bad_variable_is_an_error(variable: str, value: str, says: str) -> None:
-    """It is named, with what it takes."""
-    with pytest.raises(UsageError, match=f"^{variable} .*{says}"):
-        environment_layer({variable: value})
+def test_a_bad_variable_costs_itself(variable: str, value: str, says: str) -> None:
+    """It is named, with what it takes; the others count."""
+    layer = environment_layer({variable: value, "LEANVIBE_CODE_LENS_ENABLED": "1"})
+    (complaint,) = layer.complaints()
+    assert complaint.startswith(f"{variable} ")
+    assert says in complaint
+    assert settled([layer]).editor == EditorSettings(code_lens=True)
+
+
+def test_a_bad_override_is_an_error() -> None:
+    """An engine that was asked for by name is never replaced."""
+    with pytest.raises(UsageError, match=r"^LEANVIBE_ENGINE must be one of"):
+        environment_layer({"LEANVIBE_ENGINE": "nonsense"})
 
 
 def test_an_option_hides_a_bad_variable() -> None:

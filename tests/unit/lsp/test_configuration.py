@@ -286,11 +286,14 @@ async def test_a_client_that_refuses_to_say_its_configuration_is_served(start: C
 
 
 async def test_at_most_some_complaints_are_shown(start: Callable[..., Session]) -> None:
-    """A hundred misspelled settings do not bury the person; the log has all of them."""
+    """A hundred misspelled settings do not bury the person, and a later one is shown again; the log has all of them."""
     session = start()
     await session.initialize(initializationOptions={f"x{number}": 1 for number in range(100)})
     await turn()
     assert len(shown(session)) == 10
+    session.notify("workspace/didChangeConfiguration", {"settings": {"leanvibe": {"modle": "m"}}})
+    await turn()
+    assert len(shown(session)) == 11
 
 
 TRACED = [
