@@ -22,6 +22,7 @@ from leanvibe_lsp.documents.workspace import find_definitions
 def gather(places: Sequence[Place], surroundings: Surroundings) -> Gathered:
     """What the first place uses and does not define, unsaved text before files, and what is said about it.
 
+    Of a whole file only what is said about it: the file speaks for itself, and what it uses would be half a workspace.
     Raises UsageError for a place in a file of secrets.
     """
     secrets = surroundings.settings.secrets
@@ -29,11 +30,11 @@ def gather(places: Sequence[Place], surroundings: Surroundings) -> Gathered:
         refuse(place.snapshot, secrets)
     if not places:
         return NOTHING
-    snapshot = places[0].snapshot
+    snapshot, span = places[0].snapshot, places[0].span
     language = language_of(snapshot.language_id, snapshot.path)
-    if language is None:
+    if language is None or span is None:
         return Gathered(diagnostics=_diagnostics(snapshot, surroundings))
-    sought = wanted(snapshot, _meant(places[0]))[: limit("context.related")]
+    sought = wanted(snapshot, _meant(snapshot, span))[: limit("context.related")]
     asked = {place.snapshot.uri for place in places}
     others = [
         one
@@ -82,12 +83,10 @@ def _diagnostics(snapshot: Snapshot, surroundings: Surroundings) -> tuple[Diagno
     return (*surroundings.diagnostics, *(one for one in own if (one.span, one.message) not in known))
 
 
-def _meant(place: Place) -> Span:
-    """The code whose names matter: the selection's enclosing symbol, or all of it."""
-    if place.span is None:
-        return Span(0, len(place.snapshot.text))
-    around = [one.span for one in chain(place.snapshot, place.span.start) if place.span.end <= one.span.end]
-    return around[-1] if around else place.span
+def _meant(snapshot: Snapshot, span: Span) -> Span:
+    """The code whose names matter: the selection, or the symbol around it."""
+    around = [one.span for one in chain(snapshot, span.start) if span.end <= one.span.end]
+    return around[-1] if around else span
 
 
 def _real(paths: Sequence[Path | None]) -> set[Path]:

@@ -67,7 +67,7 @@ def test_the_disk_needs_a_root(root: Path) -> None:
     document = open_document(root / "x.py", "def gone(x): ...\n")
     expected = [("definition of gone", "def gone(x)")]
     assert seen(gather((place(root),), Surroundings((document,)))) == expected
-    unsaved = Place(DocumentStore().open("untitled:1", "python", 1, _MAIN), None)
+    unsaved = Place(DocumentStore().open("untitled:1", "python", 1, _MAIN), Span(0, len(_MAIN)))
     assert seen(gather((unsaved,), Surroundings((document,), (root,)))) == expected
 
 
@@ -106,3 +106,10 @@ def test_diagnostics_of_the_editor_and_our_own(root: Path) -> None:
     assert both == (theirs, own[0])
     off = Surroundings(diagnostics=(theirs,), settings=EditorSettings(diagnostics=False))
     assert gather((Place(document),), off).diagnostics == (theirs,)
+
+
+def test_a_whole_file_speaks_for_itself(root: Path) -> None:
+    """A question about all of a file is answered from it; what it uses elsewhere would crowd it out."""
+    document = DocumentStore().open("file:///other.py", "python", 1, "def gone(x):\n    return x\n")
+    whole = Place(DocumentStore().open("untitled:1", "python", 1, _MAIN))
+    assert seen(gather((whole,), Surroundings((document,), (root,)))) == []
