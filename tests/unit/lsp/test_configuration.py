@@ -371,7 +371,8 @@ async def test_what_is_secret_in_a_root_is_in_no_question_about_another(
     session.open("def ordinary(x): ...\n", uri=(second / "private" / "inner.py").as_uri())
     asked = (second / "x.py").as_uri()
     session.open("classified(1)\nordinary(1)\n", uri=asked)
-    await session.call("leanvibe/ask", {"question": "why?", "textDocument": {"uri": asked}})
+    both = {"start": {"line": 0, "character": 0}, "end": {"line": 1, "character": 11}}
+    await session.call("leanvibe/ask", {"question": "why?", "textDocument": {"uri": asked}, "range": both})
     (request,) = made[None].requests
     assert [one.symbol.name for one in request.gathered.related] == ["ordinary"]
     assert f"{first.as_posix()}/**/private/**" in request.secrets
