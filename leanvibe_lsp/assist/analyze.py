@@ -16,6 +16,7 @@ from functools import lru_cache
 from leanvibe_lsp.config.settings import EditorSettings
 from leanvibe_lsp.core.edits import TextEdit
 from leanvibe_lsp.core.text import LineIndex, Span
+from leanvibe_lsp.documents.docs import comment_kinds
 from leanvibe_lsp.documents.grammars import language_of, obstacle, syntax
 from leanvibe_lsp.documents.snapshot import Snapshot
 from leanvibe_lsp.documents.syntax import Earlier, Syntax
@@ -28,7 +29,6 @@ from leanvibe_lsp.tiers.suppression import MARK, directives, silenced
 OFF = "off"
 
 _log = logging.getLogger(__name__)
-_COMMENTS = {"rust": ("line_comment", "block_comment"), "java": ("line_comment", "block_comment")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +107,7 @@ def _look_at(text: str, language: str) -> _Piece:
     tree = Tree(text, language)
     comments: tuple[Span, ...] = ()
     if MARK in text:
-        kinds = _COMMENTS.get(language, ("comment",))
-        found = tree.find({"rule": {"any": [{"kind": kind} for kind in kinds]}})
+        found = tree.find({"rule": {"any": [{"kind": kind} for kind in comment_kinds(language)]}})
         comments = tuple(match.span for match in found if MARK in match.quote)
     return _Piece(tuple(find_all(rules_for(language), tree)), comments)
 

@@ -11,6 +11,12 @@ from tree_sitter import Node
 _BLOCK_OPEN = re.compile(r"/\*[*!]?")
 _LINE_MARK = re.compile(r"[ \t]*(?:///|//!|//|#+!?|--) ?")
 _STAR = re.compile(r"[ \t]*\* ?")
+_COMMENTS = {"rust": ("line_comment", "block_comment"), "java": ("line_comment", "block_comment")}
+
+
+def comment_kinds(language: str) -> tuple[str, ...]:
+    """What comments are called in a language's trees."""
+    return _COMMENTS.get(language, ("comment",))
 
 
 def python_docstring(body: Node | None) -> Node | None:

@@ -15,7 +15,7 @@ from tree_sitter import Node, Query
 
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.text import Span
-from leanvibe_lsp.documents.docs import children, comment_text, python_docstring, string_text
+from leanvibe_lsp.documents.docs import children, comment_kinds, comment_text, python_docstring, string_text
 from leanvibe_lsp.documents.grammars import grammar
 from leanvibe_lsp.documents.parameters import listed_names, parameter_names
 from leanvibe_lsp.documents.queries import matches
@@ -25,7 +25,6 @@ from leanvibe_lsp.documents.syntax import Earlier, Syntax
 from leanvibe_lsp.documents.unfinished import extent
 
 _QUERY_OF = {"tsx": "typescript"}
-_COMMENTS = {"rust": ("line_comment", "block_comment"), "java": ("line_comment", "block_comment")}
 _ROLES = frozenset({"name", "declarator", "body", "parent", "outer", "of", "import", "error"})
 _ATTRIBUTE = re.compile(r"\s*(?:#?\[.*\]|@[^{;]*)\s*")
 
@@ -148,7 +147,7 @@ def _query(name: str, language: str) -> Query | None:
     found = grammar(language)
     if found is None or not source.is_file():
         return None
-    comments = (f"({kind}) @comment" for kind in _COMMENTS.get(language, ("comment",)))
+    comments = (f"({kind}) @comment" for kind in comment_kinds(language))
     return Query(found, "\n".join((source.read_text(encoding="utf-8"), *comments)))
 
 

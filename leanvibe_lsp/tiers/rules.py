@@ -41,7 +41,6 @@ class Rule:
     needed: Needed
     note: str
     link: str
-    cwe: int | None
     tags: tuple[Tag, ...]
     fix: str | None
     fix_title: str
@@ -142,7 +141,6 @@ def _rule(document: object) -> Rule:
         needed=needed_words(given.rule, given.utils or {}),
         note=given.note,
         link=given.url or (f"https://cwe.mitre.org/data/definitions/{given.cwe}.html" if given.cwe else ""),
-        cwe=given.cwe,
         tags=tuple(given.tags),
         fix=given.fix,
         fix_title=given.fix_title,
