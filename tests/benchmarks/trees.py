@@ -1,7 +1,8 @@
 """Trees and outlines of a long file while it is edited, against parsing it anew.
 
 The text is the standard library's own Python, file after file that parses, until there are 40,000 lines. Statements are
-typed into it letter by letter, each below a line with code; as in most editors a bracket or a quote brings its other half along.
+typed into it letter by letter, each below a line with code; as in most editors a bracket or a quote brings its other
+half along.
 """
 
 from __future__ import annotations
