@@ -18,6 +18,18 @@ class Severity(StrEnum):
     HINT = "hint"
 
 
+class Category(StrEnum):
+    """What kind of weakness a rule is about; CUSTOM where its author did not say."""
+
+    SECURITY = "security"
+    BUG = "bug"
+    RESOURCE = "resource"
+    ASYNC = "async"
+    TEST = "test"
+    CLARITY = "clarity"
+    CUSTOM = "custom"
+
+
 class Tag(StrEnum):
     """How an editor may draw it."""
 
@@ -40,7 +52,8 @@ class Finding:
     `rule` is its id (`python/mutable-default`); `quote` is the text under `span` at the version that was looked at: a
     finding whose quote is not there is not published. `confidence` is 0 to 1, as the rule's author gave it unless
     calibrated. `fix` is the rule's own, when it has one that needs no model; `note` says in a sentence or two why it is
-    wrong, `link` says more about the weakness.
+    wrong, `mend` how to do it right, `link` says more about the weakness. `cwe` is its number in MITRE's list. `related`
+    are the places that led there, as the source of what flows into a call.
     """
 
     rule: str
@@ -51,6 +64,9 @@ class Finding:
     confidence: float
     rung: str = "rules"
     note: str = ""
+    mend: str = ""
+    category: Category = Category.CUSTOM
+    cwe: int | None = None
     link: str = ""
     tags: tuple[Tag, ...] = ()
     related: tuple[Related, ...] = ()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from leanvibe_lsp.core.edits import minimal
 from leanvibe_lsp.errors import UsageError
-from leanvibe_lsp.tiers.finding import Finding, Severity, Tag
+from leanvibe_lsp.tiers.finding import Category, Finding, Severity, Tag
 from leanvibe_lsp.tiers.patterns import LANGUAGES, Match, Tree
 from leanvibe_lsp.tiers.words import Needed, may_fit, needed_words
 
@@ -40,6 +40,9 @@ class Rule:
     matcher: Mapping[str, Any]
     needed: Needed
     note: str
+    mend: str
+    category: Category
+    cwe: int | None
     link: str
     tags: tuple[Tag, ...]
     fix: str | None
@@ -64,6 +67,9 @@ class Rule:
             quote=quote,
             confidence=self.confidence,
             note=self.note,
+            mend=self.mend,
+            category=self.category,
+            cwe=self.cwe,
             link=self.link,
             tags=self.tags,
             fix=() if self.fix is None else minimal(quote, match.filled(self.fix), match.span.start),
@@ -140,6 +146,9 @@ def _rule(document: object) -> Rule:
         matcher=matcher,
         needed=needed_words(given.rule, given.utils or {}),
         note=given.note,
+        mend=given.mend,
+        category=given.category,
+        cwe=given.cwe,
         link=given.url or (f"https://cwe.mitre.org/data/definitions/{given.cwe}.html" if given.cwe else ""),
         tags=tuple(given.tags),
         fix=given.fix,
@@ -164,6 +173,8 @@ def _form() -> type[BaseModel]:
         message: str = ""
         severity: Literal["error", "warning", "information", "info", "hint"] = "hint"
         note: str = ""
+        mend: str = ""
+        category: Category = Category.CUSTOM
         url: str = ""
         cwe: int | None = None
         confidence: float = Field(default=0.7, ge=0, le=1)

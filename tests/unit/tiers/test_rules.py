@@ -8,7 +8,7 @@ import pytest
 from leanvibe_lsp.core.edits import TextEdit
 from leanvibe_lsp.core.text import Span
 from leanvibe_lsp.errors import UsageError
-from leanvibe_lsp.tiers.finding import Finding, Severity, Tag
+from leanvibe_lsp.tiers.finding import Category, Finding, Severity, Tag
 from leanvibe_lsp.tiers.patterns import Tree
 from leanvibe_lsp.tiers.rules import find_all, read_rules, rules_for
 
@@ -18,6 +18,9 @@ language: [Python, js]
 message: "`print($$$WHAT)` is for a person."
 severity: info
 note: It is noise in a log.
+mend: Log it.
+category: clarity
+cwe: 1295
 url: https://example.org/print
 cwe: 532
 confidence: 0.4
@@ -43,6 +46,9 @@ def test_a_rule_with_every_field() -> None:
             quote="print(1, a)",
             confidence=0.4,
             note="It is noise in a log.",
+            mend="Log it.",
+            category=Category.CLARITY,
+            cwe=1295,
             link="https://example.org/print",
             tags=(Tag.DEPRECATED,),
             fix=(TextEdit(Span(0, 5), "log"),),
