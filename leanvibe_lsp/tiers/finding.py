@@ -52,8 +52,8 @@ class Finding:
     `rule` is its id (`python/mutable-default`); `quote` is the text under `span` at the version that was looked at: a
     finding whose quote is not there is not published. `confidence` is 0 to 1, as the rule's author gave it unless
     calibrated. `fix` is the rule's own, when it has one that needs no model; `note` says in a sentence or two why it is
-    wrong, `mend` how to do it right, `link` says more about the weakness. `cwe` is its number in MITRE's list. `related`
-    are the places that led there, as the source of what flows into a call.
+    wrong, `mend` how to do it right, `link` says more about the weakness. `cwe` is its number in MITRE's list.
+    `related` are the places that led there, as the source of what flows into a call.
     """
 
     rule: str

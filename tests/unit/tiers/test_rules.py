@@ -20,7 +20,6 @@ severity: info
 note: It is noise in a log.
 mend: Log it.
 category: clarity
-cwe: 1295
 url: https://example.org/print
 cwe: 532
 confidence: 0.4
@@ -48,7 +47,7 @@ def test_a_rule_with_every_field() -> None:
             note="It is noise in a log.",
             mend="Log it.",
             category=Category.CLARITY,
-            cwe=1295,
+            cwe=532,
             link="https://example.org/print",
             tags=(Tag.DEPRECATED,),
             fix=(TextEdit(Span(0, 5), "log"),),
