@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
+from sys import intern
 
 from tree_sitter import Node, Query
 
@@ -24,6 +25,7 @@ from leanvibe_lsp.documents.symbols import Outline, Own, Symbol, nest, outside
 from leanvibe_lsp.documents.syntax import Earlier, Syntax
 from leanvibe_lsp.documents.unfinished import extent
 
+_QUERIES = Path(__file__).parent / "queries"
 _QUERY_OF = {"tsx": "typescript"}
 _ROLES = frozenset({"name", "declarator", "body", "parent", "outer", "of", "import", "error"})
 _ATTRIBUTE = re.compile(r"\s*(?:#?\[.*\]|@[^{;]*)\s*")
@@ -143,7 +145,7 @@ def _moved(span: Span, shift: int) -> Span:
 
 @cache
 def _query(name: str, language: str) -> Query | None:
-    source = files("leanvibe_lsp.documents") / "queries" / f"{name}.scm"
+    source = _QUERIES / f"{name}.scm"
     found = grammar(language)
     if found is None or not source.is_file():
         return None
@@ -215,7 +217,8 @@ class _Reader:
             if outer.end_byte <= inner.end_byte + 1:  # a group of several ends later; one byte is a semicolon
                 self._outer[inner.id] = outer
         else:
-            kind = next(name for name in captures if name not in _ROLES and not name.startswith("_"))
+            # One string for all of a kind: the library makes a new one for each capture.
+            kind = intern(next(name for name in captures if name not in _ROLES and not name.startswith("_")))
             if "error" in captures:
                 keyword, name = captures[kind][0], captures["name"][0]
                 self._headers[keyword.id, name.id] = (kind, keyword, name)

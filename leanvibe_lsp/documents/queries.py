@@ -28,7 +28,8 @@ def matches(query: Query, syntax: Syntax, spans: Iterable[Span]) -> Iterator[tup
 
     Ends early when the time for one text is up; `syntax.tangled` says so then, and nothing is asked of that text again.
     """
-    syntax.tangled = syntax.tangled or syntax.fact("loose", lambda _: _is_loose(syntax.tree.root_node))
+    root = syntax.tree.root_node
+    syntax.tangled = syntax.tangled or syntax.fact("loose", lambda _: _is_loose(root))
     until, size = thread_time() + limit("document.query_milliseconds") / 1000, _LEAST
     for span in spans:
         at, end = max(syntax.bytes.byte(span.start) - 1, 0), syntax.bytes.byte(span.end) + 1
@@ -40,7 +41,7 @@ def matches(query: Query, syntax: Syntax, spans: Iterable[Span]) -> Iterator[tup
             stop = min(at + size, end)
             cursor = QueryCursor(query)
             cursor.set_byte_range(at, stop)
-            found = cursor.matches(syntax.tree.root_node)
+            found = cursor.matches(root)
             size = 2 * size if thread_time() - began < _BRIEF else max(size // 2, _LEAST)
             yield from found
             at = stop

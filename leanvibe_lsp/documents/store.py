@@ -80,6 +80,8 @@ class DocumentStore:
             made.append((ref(lines), edit))
             lines = edited(lines, edit) if edit.span != whole(lines) else LineIndex(edit.text)
         entry.journal.extend(made)
+        while entry.journal and entry.journal[0][0]() is None:  # nobody has that text to ask for
+            entry.journal.popleft()
         entry.snapshot = replace(entry.snapshot, version=version, text=lines.text, lines=lines)
         return entry.snapshot
 

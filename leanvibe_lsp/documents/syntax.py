@@ -1,7 +1,8 @@
 """Syntax trees, one a text. The tree of an edited text is made from the one before, and what changed is known.
 
-A tree lives as long as the text it is of, and what was worked out about a text is handed on to the next one, so that
-only the changed places need a second look. Any thread; a `Syntax` is shared, its tree must never be edited.
+What is known of a text lives as long as the text, and what was worked out about it is handed on to the next one, so
+that only the changed places need a second look. Trees take twenty times the memory of their texts: those that were not
+asked for lately rest, and are made anew when they are. Any thread; a `Syntax` is shared, its tree must never be edited.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from threading import Lock, RLock
 from typing import Generic, TypeVar, cast
 from weakref import ref
@@ -20,6 +22,8 @@ from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.edits import TextEdit
 from leanvibe_lsp.core.text import LineIndex, Span
 from leanvibe_lsp.documents.bytemap import ByteMap
+
+_GROWN = 2  # texts that keep their trees, of those made by edits and of the others; working memory, not a limit
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _T = TypeVar("_T")
@@ -48,17 +52,50 @@ class Earlier(Generic[_T]):
 class Syntax:
     """The tree of one text in one language; `data` is the text in UTF-8 that its byte offsets are of.
 
-    `tangled` says that a query took too long on it: see `documents/queries.py`.
+    `tangled` says that a query took too long on it: see `documents/queries.py`; `edited`, that the text was made by an
+    edit. Of two, the one whose tree was asked for later has the larger `asked`.
     """
 
-    def __init__(self, language: Language, tree: Tree, data: bytes) -> None:
+    def __init__(self, language: Language, tree: Tree, data: bytes, *, edited: bool = False) -> None:
         self.language = language
-        self.tree = tree
         self.data = data
+        self.edited = edited
         self.tangled = False
+        self.asked = next(_asked)
+        self._tree: Tree | None = tree
         self._facts: dict[str, object] = {}
         self._earlier: dict[str, Earlier[object]] = {}
         self._lock = RLock()
+
+    @property
+    def tree(self) -> Tree:
+        """The tree; made anew when it rested. Ask once where nodes are compared."""
+        self.asked = next(_asked)
+        if (tree := self._tree) is None:
+            tree = self._tree = _tree(self.language, self.data)
+            _let_rest()
+        return tree
+
+    @property
+    def rests(self) -> bool:
+        """Whether there is no tree at present."""
+        return self._tree is None
+
+    def rest(self) -> None:
+        """Let go of the tree until it is asked for, unless something is being worked out.
+
+        What was worked out stays, but not about broken code: how that is mended depends on what stood there before, so
+        the next tree may be another one.
+        """
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            if self._tree is not None and self._tree.root_node.has_error:
+                self._facts.clear()
+                self._earlier.clear()
+            self._tree = None
+        finally:
+            self._lock.release()
 
     @cached_property
     def bytes(self) -> ByteMap:
@@ -116,6 +153,7 @@ class _Text:
 # By identity: two documents may have one text, and hashing a long text takes longer than looking it up.
 _texts: dict[int, tuple[ref[LineIndex], _Text]] = {}
 _lock = RLock()
+_asked = count()
 
 
 def syntax_of(lines: LineIndex, language: Language) -> Syntax:
@@ -131,9 +169,10 @@ def syntax_of(lines: LineIndex, language: Language) -> Syntax:
             made = _reparsed(lines.text, base, state.regions)
         else:
             data = encoded(lines.text)
-            made = Syntax(language, _tree(language, data), data)
+            made = Syntax(language, _tree(language, data), data, edited=isinstance(state, _Due))
         text.state = made
-        return made
+    _let_rest()
+    return made
 
 
 def known_syntax(lines: LineIndex) -> Syntax | None:
@@ -221,6 +260,21 @@ def _base(due: _Due) -> Syntax | None:
         return due.base.state if isinstance(due.base.state, Syntax) else None
 
 
+def _let_rest() -> None:
+    """A tree was made: those not asked for lately rest.
+
+    Edited texts are looked at apart, for the next edit needs their trees: a search through other files does not cost
+    them theirs.
+    """
+    with _lock:
+        states = [text.state for _, text in _texts.values()]
+    grown = [state for state in states if isinstance(state, Syntax) and not state.rests]
+    grown.sort(key=lambda one: one.asked, reverse=True)
+    for by_edit in (True, False):
+        for one in [one for one in grown if one.edited is by_edit][_GROWN:]:
+            one.rest()
+
+
 def _tree(language: Language, data: bytes, old: Tree | None = None) -> Tree:
     # In one piece, although the interpreter's lock is held meanwhile: of a text that is read in pieces the library
     # (0.26.1) never lets go.
@@ -240,7 +294,7 @@ def _reparsed(text: str, base: Syntax, regions: tuple[Region, ...]) -> Syntax:
         parts += (data[end:], new)
         data = data[:start]
     data = b"".join((data, *reversed(parts)))
-    made = Syntax(base.language, _tree(base.language, data, old), data)
+    made = Syntax(base.language, _tree(base.language, data, old), data, edited=True)
     made.inherit(base, old, regions)
     return made
 

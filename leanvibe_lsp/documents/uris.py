@@ -14,6 +14,7 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from urllib.parse import quote, unquote
 
 _NOTEBOOK_SCHEMES = frozenset({"vscode-notebook-cell", "vscode-interactive-input", "jupyter-cell"})
+_HALF = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # the others are surrogate escapes
 _DRIVE = re.compile(r"/[A-Za-z]:(?=/|$)")
 
 
@@ -34,7 +35,10 @@ def is_notebook_cell(uri: str) -> bool:
 
 
 def to_pure_path(uri: str, *, windows: bool) -> PurePath | None:
-    """`to_path` for the rules of a named platform. None for another scheme, a NUL, or a remote POSIX host."""
+    """`to_path` for the rules of a named platform.
+
+    None for another scheme, a NUL, half a character (no file's name has one), or a remote POSIX host.
+    """
     # Not by urlsplit: it remembers what it was asked, and each of those strings keeps a whole arena of the allocator.
     scheme, _, tail = uri.partition(":")
     if scheme.lower() != "file":
@@ -47,6 +51,8 @@ def to_pure_path(uri: str, *, windows: bool) -> PurePath | None:
         name = anchor + posixpath.normpath(name[len(anchor) :])
     host = unquote(host)
     if "\0" in name or not name or set(host) & set("[]"):  # brackets of an IPv6 host: no server of files
+        return None
+    if _HALF.search(host + name) is not None:
         return None
     if windows:
         if host and host.lower() != "localhost":

@@ -17,6 +17,7 @@ def register(ls: LeanVibeServer) -> None:
     ls.feature(types.TEXT_DOCUMENT_DID_OPEN)(on_open)
     ls.feature(types.TEXT_DOCUMENT_DID_CHANGE)(on_change)
     ls.feature(types.TEXT_DOCUMENT_DID_CLOSE)(on_close)
+    ls.on_document(_Trimmer(ls).document_changed)
 
 
 def on_open(ls: LeanVibeServer, params: types.DidOpenTextDocumentParams) -> None:
@@ -37,3 +38,30 @@ def on_close(ls: LeanVibeServer, params: types.DidCloseTextDocumentParams) -> No
     """Forget the document."""
     ls.documents.close(params.text_document.uri)
     ls.document_changed(params.text_document.uri)
+
+
+class _Trimmer:
+    """Gives memory back after documents were closed: once for all that close meanwhile, behind the work under way."""
+
+    def __init__(self, ls: LeanVibeServer) -> None:
+        self._ls = ls
+        self._asked = self._at_work = False
+
+    def document_changed(self, uri: str) -> None:
+        """The document was opened, changed or closed."""
+        if self._ls.documents.get(uri) is not None:
+            return
+        self._asked = True
+        if not self._at_work:
+            self._at_work = True
+            self._ls.keep(self._trim())
+
+    async def _trim(self) -> None:
+        from leanvibe_lsp.documents.trimming import trim  # ctypes, which the reply to initialize does not wait for
+
+        try:
+            while self._asked:
+                self._asked = False
+                await self._ls.beside(trim)
+        finally:
+            self._at_work = False

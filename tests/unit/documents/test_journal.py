@@ -105,3 +105,19 @@ def test_the_edits_applied_in_turn_are_the_document(text: str, notifications: li
         for one in edits:
             reached = applied(reached, (one,))
         assert reached == snapshots[-1].text
+
+
+def test_edits_that_nobody_can_ask_for_are_forgotten() -> None:
+    """Of the edits before the oldest text that somebody still has, nothing is kept; of those since, everything."""
+    store = DocumentStore()
+    store.open(_URI, "python", 1, "ab")
+    for version in range(2, 12):
+        _change(store, version, _insert("x", 0, 0))
+    held = store.get(_URI)
+    assert held is not None
+    for version in range(12, 20):
+        _change(store, version, _insert("y", 0, 0))
+    assert store.edits_since(held) == (TextEdit(Span(0, 0), "y"),) * 8
+    assert len(store._open[_URI].journal) == 8
+    _change(store, 20)  # no edit at all
+    assert store.edits_since(held) == (TextEdit(Span(0, 0), "y"),) * 8

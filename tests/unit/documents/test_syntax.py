@@ -267,7 +267,7 @@ def test_merged() -> None:
 
 @given(st.sampled_from(sorted(SOURCES)), st.integers(0, 1 << 30), st.lists(st.integers(1, 3), min_size=1, max_size=6))
 def test_an_outline_read_again_in_part_is_the_whole_one(name: str, seed: int, batches: list[int]) -> None:
-    """After any edits the outline made from the one before is the outline read from the same tree at once."""
+    """After any edits the outline made from the one before, its tree rested or not, is the one read from the tree."""
     chance, lines = random.Random(seed), LineIndex(SOURCES[name])
     language = "python" if name == "crlf" else name
     for batch in batches:
@@ -275,8 +275,81 @@ def test_an_outline_read_again_in_part_is_the_whole_one(name: str, seed: int, ba
         found = grammars.syntax(snapshot)
         assert found is not None
         assert outline(snapshot) == read(snapshot, language, found, None).outline
+        if chance.random() < 0.5:
+            found.rest()
+            assert outline(snapshot) == read(snapshot, language, found, None).outline
         for _ in range(batch):
             lines = edited(lines, changes(chance, lines))
+
+
+def test_only_the_latest_trees_are_kept() -> None:
+    """Of many texts a few keep their trees, those asked for last; what was worked out of the others is still known."""
+    language, texts = grammar("python"), [LineIndex(f"x = {number}\n") for number in range(20)]
+    for lines in texts:
+        syntax_of(lines, language).fact("kept", lambda _: len(texts))
+    known = [syntax_of(lines, language) for lines in texts]
+    assert [one.rests for one in known] == [True] * 18 + [False] * 2
+    assert [one.fact("kept", lambda _: 0) for one in known] == [20] * 20
+    assert known[0].tree.root_node.end_byte == 6
+    assert [one.rests for one in known] == [False] + [True] * 18 + [False]
+
+
+@given(st.sampled_from(sorted(SOURCES)))
+def test_a_tree_that_rested_is_the_tree_of_its_text(name: str) -> None:
+    """What is made anew is what a fresh parse gives."""
+    language, lines = grammar(name), LineIndex(SOURCES[name])
+    known = syntax_of(lines, language)
+    known.rest()
+    assert known.rests
+    assert everything(known.tree) == everything(fresh(lines.text, language))
+    assert known.tree is known.tree
+
+
+def test_a_search_does_not_cost_an_edited_text_its_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an edit and a look at many other files, the next edit is parsed from the tree that was there."""
+    language, lines = grammar("python"), LineIndex("x = 1\n" * 50)
+    syntax_of(lines, language)
+    lines = edited(lines, TextEdit(Span(0, 1), "y"))
+    before = syntax_of(lines, language)
+    others = [LineIndex(f"z = {number}\n") for number in range(30)]
+    for other in others:
+        syntax_of(other, language)
+    assert not before.rests
+    with_old: list[bool] = []
+    parse = syntax._tree
+
+    def seen(language: Language, data: bytes, old: Tree | None = None) -> Tree:
+        with_old.append(old is not None)
+        return parse(language, data, old)
+
+    monkeypatch.setattr(syntax, "_tree", seen)
+    syntax_of(edited(lines, TextEdit(Span(0, 1), "z")), language)
+    assert with_old == [True]
+
+
+def test_of_broken_code_nothing_outlives_the_tree() -> None:
+    """How broken code is mended may differ the next time: what was worked out from one tree is not said of another."""
+    language = grammar("python")
+    for text, expected in (("def f(:\n", "new"), ("def f(): pass\n", "old")):
+        known = syntax_of(LineIndex(text), language)
+        known.fact("kept", lambda _: "old")
+        known.rest()
+        assert known.fact("kept", lambda _: "new") == expected
+
+
+def test_a_tree_at_work_is_kept() -> None:
+    """While something is worked out from a tree, no other thread takes it away."""
+    lines = LineIndex("x = 1\n")
+    known = syntax_of(lines, grammar("python"))
+
+    def work_out(_: Earlier[bool] | None) -> bool:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(known.rest).result(10)
+        return known.rests
+
+    assert known.fact("rests", work_out) is False
+    known.rest()
+    assert known.rests
 
 
 def test_nothing_of_a_text_stays_behind() -> None:
