@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from leanvibe_lsp.config.limits import LIMITS, limit
+from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.tiers.rung import LADDER, Cost, Offer, Opinion, Rung
 
 
@@ -82,8 +82,20 @@ def believed(opinions: Sequence[Opinion]) -> tuple[str, float | None]:
 
 def needed_for(intent: str) -> float:
     """The confidence (0 to 1) at which a request of this intent is answered; of an unknown one, the strictest."""
-    rows = {name.removeprefix("accept."): limit(name) / 100 for name in LIMITS if name.startswith("accept.")}
-    return rows.get(intent, max(rows.values()))
+    percent = {
+        "explain": limit("accept.explain"),
+        "generate": limit("accept.generate"),
+        "edit": limit("accept.edit"),
+        "document": limit("accept.document"),
+        "tests": limit("accept.tests"),
+        "fix": limit("accept.fix"),
+        "review": limit("accept.review"),
+        "search": limit("accept.search"),
+        "chat": limit("accept.chat"),
+        "unknown": limit("accept.unknown"),
+        "intent": limit("accept.intent"),
+    }
+    return percent.get(intent, max(percent.values())) / 100
 
 
 def _against(sure: float, other: float) -> float:
