@@ -8,43 +8,37 @@ thread.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from itertools import count
 
+from leanvibe_lsp.assist.rulebook import rulebook_of
 from leanvibe_lsp.config.settings import EditorSettings
-from leanvibe_lsp.core.edits import TextEdit
+from leanvibe_lsp.core.globs import covers, paths_of
 from leanvibe_lsp.core.text import LineIndex, Span
 from leanvibe_lsp.documents.docs import comment_kinds
 from leanvibe_lsp.documents.grammars import language_of, obstacle, syntax
 from leanvibe_lsp.documents.snapshot import Snapshot
 from leanvibe_lsp.documents.syntax import Earlier, Syntax
 from leanvibe_lsp.tiers.finding import Finding, Severity
-from leanvibe_lsp.tiers.patterns import Tree
-from leanvibe_lsp.tiers.pieces import pieces
-from leanvibe_lsp.tiers.rules import find_all, rules_for
-from leanvibe_lsp.tiers.suppression import MARK, directives, silenced
+from leanvibe_lsp.tiers.look import Look, RuleSet, look, rule_set
+from leanvibe_lsp.tiers.reading import Reading
+from leanvibe_lsp.tiers.suppression import MARK, UNUSED, directives, silenced
 
 OFF = "off"
 
+_names = count()
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
-    """What was found in one piece; its offsets count from the piece's start. `comments` are those with a directive."""
+class _Seen:
+    """The look at a text, and what is left of it when its comments have silenced the rest."""
 
+    look: Look
     findings: tuple[Finding, ...]
-    comments: tuple[Span, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What was found in a text, and in each of its pieces, by their own texts."""
-
-    findings: tuple[Finding, ...]
-    pieces: Mapping[str, _Piece]
 
 
 def analyze(snapshot: Snapshot, settings: EditorSettings) -> tuple[Finding, ...]:
@@ -53,21 +47,38 @@ def analyze(snapshot: Snapshot, settings: EditorSettings) -> tuple[Finding, ...]
     Nothing for a language without rules, and for a text that is not parsed: too large, binary, one very long line.
     """
     language = language_of(snapshot.language_id, snapshot.path)
-    if language is None or not rules_for(language):
+    if language is None or not (every := rulebook_of(snapshot.path).rules_for(language, snapshot.path)):
         return ()
     parsed = syntax(snapshot)
     if parsed is None:
         _say_once(snapshot.uri, obstacle(snapshot))
         return ()
-    lines = snapshot.lines
+    lines, rules = snapshot.lines, rule_set(every)
 
-    def look(earlier: Earlier[_Look] | None) -> _Look:
-        return _look(lines, language, parsed, earlier.value.pieces if earlier is not None else {})
+    def see(earlier: Earlier[_Seen] | None) -> _Seen:
+        seen = look(Reading(lines.text, language), parsed, rules, earlier.value.look if earlier is not None else None)
+        return _Seen(seen, silenced(seen.findings, directives(_comments(parsed, lines, language), lines), lines))
 
-    found = parsed.fact("findings", look).findings
-    if not settings.severity:
+    return _as_chosen(parsed.fact(f"findings {_name(rules)}", see).findings, snapshot, settings)
+
+
+def let_through(
+    findings: tuple[Finding, ...], snapshot: Snapshot, settings: EditorSettings
+) -> tuple[Finding, ...]:
+    """Findings of other rungs, without those that a comment silences, and as loud as the settings say."""
+    language = language_of(snapshot.language_id, snapshot.path)
+    if findings and language is not None and MARK in snapshot.text and (parsed := syntax(snapshot)) is not None:
+        said = directives(_comments(parsed, snapshot.lines, language), snapshot.lines)
+        findings = tuple(one for one in silenced(findings, said, snapshot.lines) if one.rule != UNUSED)
+    return _as_chosen(findings, snapshot, settings)
+
+
+def _as_chosen(found: tuple[Finding, ...], snapshot: Snapshot, settings: EditorSettings) -> tuple[Finding, ...]:
+    """The findings, as loud as the settings say."""
+    chosen = _chosen(snapshot, settings)
+    if not chosen:
         return found
-    judged = ((finding, _severity(finding.rule, settings.severity)) for finding in found)
+    judged = ((finding, _severity(finding.rule, chosen)) for finding in found)
     return tuple(
         replace(finding, severity=Severity(severity)) if severity else finding
         for finding, severity in judged
@@ -75,54 +86,34 @@ def analyze(snapshot: Snapshot, settings: EditorSettings) -> tuple[Finding, ...]
     )
 
 
-def _look(lines: LineIndex, language: str, parsed: Syntax, known: Mapping[str, _Piece]) -> _Look:
-    parts = list(pieces(parsed, language))
-    texts = [lines.text[part.span.start : part.span.end] for part in parts]
-    # Looking at a piece alone costs several times its share of a look at the whole. A broken one is always looked at
-    # alone: within the whole it may read otherwise, and the same text must give the same findings.
-    new = sum(len(text) for part, text in zip(parts, texts, strict=True) if text not in known and not part.broken)
-    whole = _look_at(lines.text, language) if 2 * new > len(lines.text) else None
-    looked: dict[str, _Piece] = {}
-    findings: list[Finding] = []
-    comments: list[Span] = []
-    for part, text in zip(parts, texts, strict=True):
-        span, piece = part.span, looked.get(text) or known.get(text)
-        if piece is None:
-            piece = _look_at(text, language) if whole is None or part.broken else _part(whole, span)
-        looked[text] = piece
-        findings += (_moved(finding, span.start) for finding in piece.findings)
-        comments += (_shifted(comment, span.start) for comment in piece.comments)
-    return _Look(silenced(findings, directives(comments, lines), lines), looked)
+def _chosen(snapshot: Snapshot, settings: EditorSettings) -> tuple[tuple[str, str], ...]:
+    """What the settings say of severities in this document, what counts more behind the rest."""
+    if not settings.overrides:
+        return settings.severity
+    path = snapshot.path.as_posix() if snapshot.path is not None else paths_of(snapshot.uri)[0]
+    said = (one.severity for one in settings.overrides if any(covers(glob, path) for glob in one.files))
+    return (*settings.severity, *(pair for pairs in said for pair in pairs))
 
 
-def _part(whole: _Piece, span: Span) -> _Piece:
-    """What of a whole text begins in a piece of it."""
-    return _Piece(
-        tuple(_moved(one, -span.start) for one in whole.findings if span.start <= one.span.start < span.end),
-        tuple(_shifted(one, -span.start) for one in whole.comments if span.start <= one.start < span.end),
-    )
+@lru_cache(maxsize=64)
+def _name(rules: RuleSet) -> int:
+    """Another one for each set of rules: what one found is no news of another."""
+    return next(_names)
 
 
-def _look_at(text: str, language: str) -> _Piece:
-    tree = Tree(text, language)
-    comments: tuple[Span, ...] = ()
-    if MARK in text:
-        found = tree.find({"rule": {"any": [{"kind": kind} for kind in comment_kinds(language)]}})
-        comments = tuple(match.span for match in found if MARK in match.quote)
-    return _Piece(tuple(find_all(rules_for(language), tree)), comments)
-
-
-def _moved(finding: Finding, by: int) -> Finding:
-    return replace(
-        finding,
-        span=_shifted(finding.span, by),
-        related=tuple(replace(one, span=_shifted(one.span, by)) for one in finding.related),
-        fix=tuple(TextEdit(_shifted(edit.span, by), edit.text) for edit in finding.fix),
-    )
-
-
-def _shifted(span: Span, by: int) -> Span:
-    return Span(span.start + by, span.end + by)
+def _comments(parsed: Syntax, lines: LineIndex, language: str) -> Iterator[Span]:
+    """The comments in which there is a directive."""
+    kinds, end = comment_kinds(language), 0
+    while (at := lines.text.find(MARK, end)) >= 0:
+        end = at + len(MARK)
+        byte = parsed.bytes.byte(at)
+        node = parsed.tree.root_node.descendant_for_byte_range(byte, byte)
+        while node is not None and node.type not in kinds:
+            node = node.parent
+        if node is not None:
+            span = Span(parsed.bytes.character(node.start_byte), parsed.bytes.character(node.end_byte))
+            end = max(end, span.end)
+            yield span
 
 
 @lru_cache(maxsize=1024)

@@ -99,4 +99,6 @@ def _plain(name: str, value: Any) -> Any:
         return {key: list(part) if isinstance(part, tuple) else part for key, part in fields.items()}
     if name == "diagnostics.severity":
         return dict(value)
+    if name == "diagnostics.overrides":
+        return [{"files": list(one.files), "severity": dict(one.severity)} for one in value]
     return list(value) if isinstance(value, tuple) else value

@@ -89,13 +89,12 @@ def _broken(path: Path, name: str, error: Exception, last_good: Layer | None) ->
     if isinstance(error, UnicodeDecodeError):
         said = "it is not UTF-8"
     at = _AT_LINE.search(said or "")
-    kept = "; what it said before still counts" if last_good is not None else ""
+    before = last_good or Layer(name)
+    problems = tuple(one for one in before.problems if one.field)  # without that of an earlier broken reading
+    kept = "; what it said before still counts" if before.values or problems else ""
     problem = Problem("", f"cannot be read: {said or type(error).__name__}{kept}")
     lines = {"": int(at[1])} if at else {}
-    if last_good is None:
-        return Layer(name, {}, (problem,), path, lines)
-    kept_problems = tuple(one for one in last_good.problems if one.field)  # without that of an earlier broken reading
-    return Layer(name, last_good.values, (*kept_problems, problem), path, {**last_good.lines, **lines})
+    return Layer(name, before.values, (*problems, problem), path, {**before.lines, **lines})
 
 
 def _long_key(text: str) -> int | None:

@@ -6,6 +6,7 @@ configuration, the command line. A workspace's file is somebody else's word: see
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from leanvibe_lsp.config.settings import ENGINES, LOG_LEVELS, RemoteSettings, Settings, check_glob
+from leanvibe_lsp.config.settings import ENGINES, LOG_LEVELS, MODEL_REVIEWS, RemoteSettings, Settings, check_glob
 from leanvibe_lsp.errors import UsageError
 
 USER_FILE = "user file"
@@ -25,17 +26,22 @@ COMMAND_LINE = "command line"
 
 FILES = ("pyproject.toml", "leanvibe.toml")  # a workspace's own; the second says more
 
+_log = logging.getLogger(__name__)
+
 # Names on the wire and in files, and the fields of EditorSettings that they are.
 _EDITOR = {
     "diagnostics.enabled": "diagnostics",
     "diagnostics.severity": "severity",
+    "diagnostics.overrides": "overrides",
+    "diagnostics.classifier": "classifier",
+    "diagnostics.model": "model_review",
     "inlineCompletion.enabled": "inline_completion",
     "codeLens.enabled": "code_lens",
     "hover.summary": "hover_summary",
     "context.secrets": "secrets",
     "logLevel": "log_level",
 }
-ADDED = ("diagnostics.severity", "context.secrets")  # every layer adds to the ones below
+ADDED = ("diagnostics.severity", "diagnostics.overrides", "context.secrets")  # every layer adds to the ones below
 DENY = "remote.deny"  # what a workspace adds to the globs of a server that a person switched on
 WITHHELD = "remote: no server is asked, because not all of these settings were understood"
 NAMES = ("engine", "model", "remote", *_EDITOR)
@@ -193,21 +199,27 @@ def user_file() -> Path:
 def chosen(model: str | None, engine: str | None, environment: Mapping[str, str] = os.environ) -> Settings:
     """What counts for a command: a person's option, or the environment, or their own file, and this folder's files.
 
-    Raises UsageError for an option or variable that cannot be met, and for a file of which not all is understood.
+    Raises UsageError for an option or variable that cannot be met, and for their own file when not all of it is
+    understood. What is wrong in the folder's files costs itself and is logged as a warning; but a server that was
+    switched on and is left alone for it is an error.
     """
     from leanvibe_lsp.config.files import workspace_layers
 
     layers = (*process_layers(model, engine, environment), *workspace_layers(Path.cwd(), {}))
+    withheld = without_server(layers)
     for layer in layers:
         unclear = replace(layer, problems=tuple(problem for problem in layer.problems if not problem.refused))
-        if complaints := unclear.complaints():
+        complaints = unclear.complaints()
+        if complaints and (withheld or layer.name != WORKSPACE):
             raise UsageError(f"{'; '.join(complaints)}.", next_step="Mend it, or see `leanvibe config show --origin`.")
+        for text in complaints:
+            _log.warning("%s", text)
     return settled(layers)
 
 
 def variable_of(name: str) -> str | None:
     """The environment variable of a setting, or None: a table does not fit into one."""
-    if name in ("remote", "diagnostics.severity"):
+    if name in ("remote", "diagnostics.severity", "diagnostics.overrides"):
         return None
     words = "".join(f"_{letter}" if letter.isupper() else letter for letter in name.replace(".", "_"))
     return f"LEANVIBE_{words.upper()}"
@@ -215,7 +227,7 @@ def variable_of(name: str) -> str | None:
 
 def _from_text(name: str, given: str) -> object:
     """A value written as text, as a variable or an option has it. Raises ValueError with the rest of a sentence."""
-    choices = {"engine": ENGINES, "logLevel": LOG_LEVELS}.get(name)
+    choices = {"engine": ENGINES, "logLevel": LOG_LEVELS, "diagnostics.model": MODEL_REVIEWS}.get(name)
     if choices is not None and given not in choices:
         raise ValueError(f"must be one of {', '.join(choices)}, not {given!r}")
     if name == "model" and not given:

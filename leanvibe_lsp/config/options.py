@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 
 from leanvibe_lsp.config.layers import DENY, Problem
 from leanvibe_lsp.config.limits import limit
-from leanvibe_lsp.config.settings import RemoteSettings, check_glob
+from leanvibe_lsp.config.settings import Override, RemoteSettings, check_glob
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=limit("config.characters"))]
 Glob = Annotated[Text, AfterValidator(check_glob)]
@@ -51,12 +51,26 @@ class RemoteOptions(Group):
     plain_http: bool = _option(False, "The network between is trusted: http:// may be used to another machine.")
 
 
+class OverrideOptions(Group):
+    """How findings are shown in some files."""
+
+    files: Globs = Field(min_length=1, description="Globs of the files.")
+    severity: Severities = Field(description="As in diagnostics.severity; it goes before what is said there.")
+
+
 class DiagnosticsOptions(Group):
     """Findings in the editor."""
 
     enabled: bool = _option(True, "Show findings.")
     severity: Severities = _option(
         {}, "How findings are shown: a rule's id or a glob over ids, and error, warning, information, hint or off."
+    )
+    overrides: Annotated[list[OverrideOptions], Field(max_length=limit("config.items"))] = _option(
+        [], "The same for some files: a list of objects with files (globs) and severity."
+    )
+    classifier: bool = _option(True, "Hint at functions that may deserve a reviewer's eyes, by a small trained model.")
+    model: Literal["off", "demand", "save"] = _option(
+        "demand", "When the language model reviews code: never, when it is asked to, or at each save.", "off only"
     )
 
 
@@ -143,6 +157,8 @@ def _read(group: type[Group], raw: object, prefix: str, reading: Reading, worksp
             reading.problems.append(Problem(name, refusal, refused=True))
         elif name == "diagnostics.severity" and isinstance(value, Mapping) and len(value) <= limit("config.items"):
             _read_severities(one, value, reading)
+        elif name == "diagnostics.overrides":
+            _read_overrides(value, reading)
         else:
             _take(one, name, value, reading)
 
@@ -160,6 +176,26 @@ def _read_severities(one: FieldInfo, value: Mapping[Any, Any], reading: Reading)
             taken[rule] = severity
     if taken or not value:
         reading.values["diagnostics.severity"] = tuple(taken.items())
+
+
+def _read_overrides(value: object, reading: Reading) -> None:
+    """A bad entry costs itself."""
+    if not isinstance(value, list) or len(value) > limit("config.items"):
+        message = f"must be a list of at most {limit('config.items')} objects, not {_shown(value)}"
+        reading.problems.append(Problem("diagnostics.overrides", message))
+        return
+    taken: list[Override] = []
+    for number, entry in enumerate(value):
+        try:
+            one = OverrideOptions.model_validate(entry)
+            taken.append(Override(tuple(one.files), tuple(one.severity.items())))
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+            said = str(problem["ctx"]["error"]) if problem["type"] == "value_error" else problem["msg"]
+            place = ".".join(map(str, ("diagnostics.overrides", number, *problem["loc"])))
+            reading.problems.append(Problem(place[: limit("config.characters")], said))
+    if taken or not value:
+        reading.values["diagnostics.overrides"] = tuple(taken)
 
 
 def _take(one: FieldInfo, name: str, value: object, reading: Reading) -> None:
@@ -190,7 +226,7 @@ def _refusal(one: FieldInfo, value: object) -> str:
     trust = extra.get("workspace") if isinstance(extra, dict) else None
     if trust == "refused":
         return "a workspace may not choose this; say it in your editor, or in your own file (`leanvibe config path`)"
-    if trust == "off only" and value is True:
+    if trust == "off only" and (value is True or value == "save"):
         return "a workspace may switch this off, not on; switch it on in your own settings"
     return ""
 
@@ -239,6 +275,8 @@ def fields_of(group: type[Group]) -> dict[str, FieldInfo]:
 
 def group_of(one: FieldInfo) -> type[Group] | None:
     """The group that a field holds, or None for a plain value."""
+    if get_origin(one.annotation) is list:
+        return None
     kinds = (one.annotation, *get_args(one.annotation))
     return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Group)), None)
 

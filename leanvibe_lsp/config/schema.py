@@ -38,6 +38,8 @@ def _property(schema: dict[str, Any], name: str, definitions: dict[str, Any]) ->
     if "$ref" in kind:
         kind = {**definitions[kind["$ref"].rpartition("/")[2]]}
     body = {key: value for key, value in kind.items() if key not in ("default", "description", "title", "type")}
+    if "$ref" in body.get("items", {}):
+        body["items"] = definitions[body["items"]["$ref"].rpartition("/")[2]]
     if "enum" in body:
         body["enum"] = [*body["enum"], None]
     default = schema.get("default")

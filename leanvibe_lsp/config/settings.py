@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 ENGINES = ("llama.cpp", "mlx", "mock", "remote")
+MODEL_REVIEWS = ("off", "demand", "save")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -33,11 +34,20 @@ class RemoteSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Override:
+    """How findings are shown in files whose path matches one of the globs; pairs as in `EditorSettings.severity`."""
+
+    files: tuple[str, ...]
+    severity: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EditorSettings:
     """What an editor shows. None of it changes which engine runs or what may be sent where.
 
     `severity`: pairs of a rule's id or a glob over ids, and error, warning, information, hint or off; the last that
-    matches counts. `secrets`: globs of files beside the built-in ones that no model may see.
+    matches counts. `overrides` are for some files, and count before that, the last one first. `secrets`: globs of files
+    beside the built-in ones that no model may see.
     """
 
     diagnostics: bool = True
@@ -47,6 +57,9 @@ class EditorSettings:
     hover_summary: bool = True
     secrets: tuple[str, ...] = ()
     log_level: str | None = None  # None: as the process was started
+    overrides: tuple[Override, ...] = ()
+    classifier: bool = True
+    model_review: str = "demand"  # when a model judges code: one of MODEL_REVIEWS
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,10 +113,11 @@ async def _look(ls: LeanVibeServer, snapshot: Snapshot) -> tuple[list[types.Diag
         found = [to_diagnostic(one, snapshot, shown, ls.encoding) for one in findings]
         return findings, found, thread_time() - began
 
+    faults = ls.rule_faults.get(snapshot.path, []) if snapshot.path is not None else []
     findings, found, took = await ls.beside(look)
     if ls.documents.get(snapshot.uri) is not None:
         ls.looked[snapshot.uri] = Looked(snapshot, findings)
-    return found, took
+    return [*faults, *found], took
 
 
 def _findings(snapshot: Snapshot, settings: EditorSettings) -> tuple[Finding, ...]:

@@ -27,6 +27,7 @@ from leanvibe_lsp.lsp.convert import encoding_of, shared_converter
 from leanvibe_lsp.lsp.framing import Fault
 from leanvibe_lsp.lsp.looked import Looked
 from leanvibe_lsp.lsp.protocol import LeanVibeProtocol, State, Wire
+from leanvibe_lsp.lsp.reviews import Reviews
 from leanvibe_lsp.lsp.sharing import Services, SharedServices
 
 _log = logging.getLogger(__name__)
@@ -50,6 +51,8 @@ class LeanVibeServer(LanguageServer):
         super().__init__("leanvibe-lsp", __version__, protocol_cls=LeanVibeProtocol, converter_factory=shared_converter)
         self.documents = DocumentStore()
         self.looked: dict[str, Looked] = {}  # of open documents
+        self.reviews = Reviews(self.documents)
+        self.rule_faults: dict[Path, list[types.Diagnostic]] = {}  # what is wrong in a workspace's files of rules
         self.encoding = Encoding.UTF16
         self.client = Client(self.protocol)
         self.configuration = Configuration(
@@ -67,6 +70,9 @@ class LeanVibeServer(LanguageServer):
         self._on_ready: list[Callable[[], object]] = []
         self._on_document: list[Callable[[str], None]] = []
         self._on_settings: list[Callable[[], object]] = []
+        self._on_files: list[Callable[[Sequence[Path]], object]] = []
+        self._on_saved: list[Callable[[str], object]] = []
+        self._on_findings: list[Callable[[], object]] = []
 
     @property
     def exit_code(self) -> int:
@@ -112,12 +118,40 @@ class LeanVibeServer(LanguageServer):
         """A document was opened, changed or closed; `documents` has it as it is now."""
         if self.documents.get(uri) is None:
             self.looked.pop(uri, None)
+            self.reviews.forget(uri)
         for callback in self._on_document:
             callback(uri)
 
     def on_settings(self, callback: Callable[[], object]) -> None:
         """Call `callback` after any setting of this session has changed."""
         self._on_settings.append(callback)
+
+    def on_files(self, callback: Callable[[Sequence[Path]], object]) -> None:
+        """Call `callback` with files that changed on disk, and with none when the folders of the workspace did."""
+        self._on_files.append(callback)
+
+    def files_changed(self, paths: Sequence[Path]) -> None:
+        """Files changed on disk; none of them: the folders of the workspace are others."""
+        for callback in self._on_files:
+            callback(paths)
+
+    def on_saved(self, callback: Callable[[str], object]) -> None:
+        """Call `callback` with the uri of a document that was saved."""
+        self._on_saved.append(callback)
+
+    def document_saved(self, uri: str) -> None:
+        """A document was saved."""
+        for callback in self._on_saved:
+            callback(uri)
+
+    def on_findings(self, callback: Callable[[], object]) -> None:
+        """Call `callback` when there is something else to show of documents that nobody edited."""
+        self._on_findings.append(callback)
+
+    def findings_changed(self) -> None:
+        """What is found in the open documents is different, though they are not."""
+        for callback in self._on_findings:
+            callback()
 
     def on_ready(self, callback: Callable[[], object]) -> None:
         """Call `callback` when the client is ready for requests of the server's own (`initialized`)."""
@@ -151,6 +185,7 @@ class LeanVibeServer(LanguageServer):
         await self.protocol.requests.end_all(within=within)
         self.documents = DocumentStore()
         self.looked = {}
+        self.reviews = Reviews(self.documents)
 
     def ready(self) -> None:
         """The client has read the reply to initialize."""

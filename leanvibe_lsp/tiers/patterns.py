@@ -7,7 +7,8 @@ and searches, so its time on a long text is time in which nothing else runs. Del
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from leanvibe_lsp.core.text import Span
@@ -25,7 +26,9 @@ LANGUAGES = frozenset(_NAMES.split())
 
 _VARIABLE = re.compile(r"\$\$\$([A-Z_][A-Z0-9_]*)|\$([A-Z_][A-Z0-9_]*)")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_FITS = "LEANVIBE_FITS_"
+_BROKEN = "ERROR"
+_DOLLARS = re.compile(r"\$+(?=[A-Z_])")
+_ANY_NODE = re.compile(r"\$+[A-Z_][A-Z0-9_]*")
 _BACKTRACE = re.compile(r"\s*Stack backtrace:.*", re.DOTALL)
 
 
@@ -41,9 +44,18 @@ class Match:
         self.span = Span(at.start.index, at.end.index)
 
     @property
+    def kind(self) -> str:
+        """What the grammar calls the place."""
+        return self._node.kind()
+
+    @property
     def quote(self) -> str:
         """What ast-grep says the text of the place is; a lone surrogate reads as U+FFFD."""
         return self._node.text()
+
+    def binds(self, name: str) -> bool:
+        """Whether the variable stands for a node here."""
+        return self._node.get_match(name) is not None
 
     def filled(self, template: str) -> str:
         """The template with `$NAME` and `$$$NAMES` replaced by the text they stand for; "" for what is not bound."""
@@ -61,48 +73,68 @@ class Match:
         return self._text[nodes[0].range().start.index : nodes[-1].range().end.index] if nodes else ""
 
 
-class Tree:
-    """A parsed text. One thread at a time."""
+class Place:
+    """A node of a parsed text and all below it; `text` is the whole text. One thread at a time."""
+
+    __slots__ = ("_node", "text")
+
+    def __init__(self, node: SgNode, text: str) -> None:
+        self._node = node
+        self.text = text
+
+    @property
+    def span(self) -> Span:
+        """Where it stands."""
+        at = self._node.range()
+        return Span(at.start.index, at.end.index)
+
+    @property
+    def broken(self) -> bool:
+        """Whether there is something in it that the grammar does not know."""
+        return self._node.kind() == _BROKEN or self._node.find(kind=_BROKEN) is not None
+
+    def parts(self) -> list[Place]:
+        """The nodes right below it."""
+        return [Place(node, self.text) for node in self._node.children()]
+
+    def find(self, matcher: Mapping[str, Any]) -> Iterator[Match]:
+        """Every place in it that the matcher (`rule`, `constraints`, `utils`, `transform`) fits, in no promised order.
+
+        Raises UsageError for one that ast-grep refuses.
+        """
+        config: Any = matcher
+        try:
+            nodes = self._node.find_all(config)
+        except Exception as error:  # noqa: BLE001 - ast-grep raises nothing more special
+            # The causes stand in numbered lines.
+            said = _BACKTRACE.sub("", str(error)).replace("cannot get matcher", "").replace("Caused by:", "")
+            causes = [line.strip() for line in said.splitlines() if line.strip()]
+            raise UsageError(" ".join(causes) or type(error).__name__) from None
+        return (Match(node, self.text) for node in nodes)
+
+
+class Tree(Place):
+    """A parsed text."""
+
+    __slots__ = ()
 
     def __init__(self, text: str, language: str) -> None:
         from ast_grep_py import SgRoot
 
         if language not in LANGUAGES:
             raise ValueError(f"ast-grep has no {language}")
-        self.text = text
-        self._root = SgRoot(_LONE_SURROGATE.sub("\ufffd", text), language).root()
+        super().__init__(SgRoot(_LONE_SURROGATE.sub("\ufffd", text), language).root(), text)
 
-    def find(self, matcher: Mapping[str, Any]) -> Iterator[Match]:
-        """Every place that the matcher (`rule`, `constraints`, `utils`, `transform`) fits, in no promised order.
 
-        Raises UsageError for one that ast-grep refuses.
-        """
-        return (Match(node, self.text) for node in self._nodes(matcher))
-
-    def fitting(self, rules: Sequence[Mapping[str, Any]]) -> set[int]:
-        """Which of the rules, given without constraints and utils, fit anywhere: in about one walk for all of them.
-
-        Raises UsageError for what ast-grep refuses.
-        """
-        found: set[int] = set()
-        while len(found) < len(rules):
-            # A variable that takes any node says which branch it was. Only the first that fits is known of a place, so
-            # the others are asked again without those already found.
-            names = {index: f"{_FITS}{index}" for index in range(len(rules)) if index not in found}
-            branches = [{"all": [rules[index], {"pattern": f"$${name}"}]} for index, name in names.items()]
-            nodes = self._nodes({"rule": {"any": branches}})
-            new = {index for index, name in names.items() if any(node.get_match(name) for node in nodes)}
-            if not new:
-                break
-            found |= new
-        return found
-
-    def _nodes(self, matcher: Mapping[str, Any]) -> list[SgNode]:
-        config: Any = matcher
-        try:
-            return self._root.find_all(config)
-        except Exception as error:  # noqa: BLE001 - ast-grep raises nothing more special
-            # The causes stand in numbered lines.
-            said = _BACKTRACE.sub("", str(error)).replace("cannot get matcher", "").replace("Caused by:", "")
-            causes = [line.strip() for line in said.splitlines() if line.strip()]
-            raise UsageError(" ".join(causes) or type(error).__name__) from None
+@cache
+def kind_of_pattern(pattern: str, language: str) -> frozenset[str] | None:
+    """The kind of node that a pattern fits: that of its own text, with names for its variables. None: not known."""
+    if _ANY_NODE.fullmatch(pattern.strip()):
+        return None
+    text = _DOLLARS.sub("v", pattern)
+    try:
+        found = Tree(text, language).find({"rule": {"pattern": pattern}})
+    except UsageError:
+        return None
+    kinds = [(match.span.start - match.span.end, number, match.kind) for number, match in enumerate(found)]
+    return frozenset({min(kinds)[2]}) if kinds else None

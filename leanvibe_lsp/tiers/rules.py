@@ -1,194 +1,103 @@
-"""Rules as data: one YAML document each, in ast-grep's own format with fields of ours beside it.
+"""The rules that come with the program: `library/<folder>/<name>.yml`, one a file, its id `<folder>/<name>`.
 
-`rule`, `constraints`, `utils`, `transform` and `fix` are ast-grep's. `valid` and `invalid` are texts on which the rule
-finds nothing and something; `fixed` is what its fix makes of each text in `invalid`. They are run as tests.
+Reading YAML and asking ast-grep about each rule takes seconds for all of them, so that what was read is kept as JSON
+in the platform's cache folder, for as long as no file changes that it came from. Without that folder it is read anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
-from leanvibe_lsp.core.edits import minimal
-from leanvibe_lsp.errors import UsageError
-from leanvibe_lsp.tiers.finding import Category, Finding, Severity, Tag
-from leanvibe_lsp.tiers.patterns import LANGUAGES, Match, Tree
-from leanvibe_lsp.tiers.words import Needed, may_fit, needed_words
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
+from leanvibe_lsp.tiers.rule import Rule as Rule
+from leanvibe_lsp.tiers.rule import rule_of
 
 LIBRARY = Path(__file__).parent / "library"
 
+_log = logging.getLogger(__name__)
+
 # A language whose rules do not stand in the folder of its name alone.
 _FOLDERS = {"typescript": ("javascript", "typescript"), "tsx": ("javascript", "typescript")}
-_ALIASES = {"py": "python", "js": "javascript", "jsx": "javascript", "ts": "typescript", "c++": "cpp", "cs": "csharp"}
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One rule, read and known to be understood by ast-grep. `matcher` is what ast-grep is given."""
-
-    id: str
-    languages: tuple[str, ...]
-    message: str
-    severity: Severity
-    confidence: float
-    matcher: Mapping[str, Any]
-    needed: Needed
-    note: str
-    mend: str
-    category: Category
-    cwe: int | None
-    link: str
-    tags: tuple[Tag, ...]
-    fix: str | None
-    fix_title: str
-    valid: tuple[str, ...]
-    invalid: tuple[str, ...]
-    fixed: tuple[str, ...]
-
-    def findings(self, tree: Tree) -> Iterator[Finding]:
-        """What it finds in a tree of one of its languages. A match whose text is not under its span is left out."""
-        for match in tree.find(self.matcher):
-            quote = tree.text[match.span.start : match.span.end]
-            if quote == match.quote:
-                yield self._finding(match, quote)
-
-    def _finding(self, match: Match, quote: str) -> Finding:
-        return Finding(
-            rule=self.id,
-            message=match.filled(self.message),
-            severity=self.severity,
-            span=match.span,
-            quote=quote,
-            confidence=self.confidence,
-            note=self.note,
-            mend=self.mend,
-            category=self.category,
-            cwe=self.cwe,
-            link=self.link,
-            tags=self.tags,
-            fix=() if self.fix is None else minimal(quote, match.filled(self.fix), match.span.start),
-            fix_title=self.fix_title,
-        )
-
-
-def find_all(rules: Iterable[Rule], tree: Tree) -> Iterator[Finding]:
-    """What the rules find in a tree of a language of theirs.
-
-    Most rules fit nowhere in most texts: those are left out by the words they need, then by one walk for all others.
-    """
-    left = [rule for rule in rules if may_fit(rule.needed, tree.text)]
-    plain = [rule for rule in left if "utils" not in rule.matcher]
-    fitting = {plain[index].id for index in tree.fitting([rule.matcher["rule"] for rule in plain])}
-    for rule in left:
-        if rule.id in fitting or "utils" in rule.matcher:
-            yield from rule.findings(tree)
+_CASES = ("valid", "invalid", "fixed")  # for tests, which read the files
 
 
 @cache
 def rules_for(language: str) -> tuple[Rule, ...]:
-    """The library's rules for a language, by our name of it; read once."""
-    folders = (LIBRARY / name for name in _FOLDERS.get(language, (language,)))
-    files = (file for folder in folders if folder.is_dir() for file in sorted(folder.glob("*.yml")))
-    rules = (rule for file in files for rule in read_rules(file.read_text(encoding="utf-8"), source=file.name))
-    return tuple(rule for rule in rules if language in rule.languages)
+    """The library's rules for a language, by our name of it, without their cases; read once."""
+    names = _FOLDERS.get(language, (language,))
+    return tuple(rule for name in names for rule in _folder(name) if language in rule.languages)
 
 
-def read_rules(text: str, *, source: str) -> tuple[Rule, ...]:
-    """The rules of a file: one YAML document each. Those of severity "off" are left out.
-
-    Raises UsageError, which names `source` and what is wrong, for what is no rule or what ast-grep refuses.
-    """
-    import yaml
-    from pydantic import ValidationError
-
-    try:
-        documents = list(yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
-        return tuple(_rule(document) for document in documents if not _is_off(document))
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'rule'}: {one['msg']}" for one in error.errors())
-    except yaml.YAMLError as error:
-        problems = str(error)
-    except UsageError as error:
-        problems = error.message
-    raise UsageError(f"{source} is no rule that can be used: {problems.rstrip('.')}.", next_step="Correct the file.")
-
-
-def _is_off(document: object) -> bool:
-    """True for a rule that is switched off, and for an empty document; to YAML 1.1 a bare `off` is false."""
-    return document is None or (isinstance(document, Mapping) and document.get("severity") in ("off", False))
-
-
-def _rule(document: object) -> Rule:
-    given: Any = _form().model_validate(document)
-    names = [given.language] if isinstance(given.language, str) else given.language
-    languages = tuple(_ALIASES.get(name.lower(), name.lower()) for name in names)
-    if unknown := [name for name in languages if name not in LANGUAGES]:
-        raise UsageError(f"language: there is no {unknown[0]!r}; there are: {', '.join(sorted(LANGUAGES))}")
-    matcher = {
-        name: value
-        for name in ("rule", "constraints", "utils", "transform")
-        if (value := getattr(given, name)) is not None
-    }
-    for language in languages:
-        Tree("", language).find(matcher)
-    return Rule(
-        id=given.id,
-        languages=languages,
-        message=given.message or given.id,
-        severity=Severity("information" if given.severity == "info" else given.severity),
-        confidence=given.confidence,
-        matcher=matcher,
-        needed=needed_words(given.rule, given.utils or {}),
-        note=given.note,
-        mend=given.mend,
-        category=given.category,
-        cwe=given.cwe,
-        link=given.url or (f"https://cwe.mitre.org/data/definitions/{given.cwe}.html" if given.cwe else ""),
-        tags=tuple(given.tags),
-        fix=given.fix,
-        fix_title=given.fix_title,
-        valid=tuple(given.valid),
-        invalid=tuple(given.invalid),
-        fixed=tuple(given.fixed),
-    )
+def library_ids() -> frozenset[str]:
+    """The ids of all rules of the library."""
+    return frozenset(f"{file.parent.name}/{file.stem}" for file in LIBRARY.glob("*/*.yml"))
 
 
 @cache
-def _form() -> type[BaseModel]:
-    from pydantic import BaseModel, ConfigDict, Field
+def _folder(name: str) -> tuple[Rule, ...]:
+    files = sorted((LIBRARY / name).glob("*.yml"))
+    return tuple(map(rule_of, _kept(name, files))) if files else ()
 
-    class RuleForm(BaseModel):
-        """A rule as it stands in a file. `metadata` and `labels` are taken and not used."""
 
-        model_config = ConfigDict(extra="forbid")
+def _kept(name: str, files: list[Path]) -> list[Mapping[str, Any]]:
+    """The values of the rules in these files: as they were kept, or read now and kept."""
+    stamp, kept = _stamp(files), _cache_folder() / f"{name}.json"
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        content = json.loads(kept.read_text(encoding="utf-8"))
+        if content["stamp"] == stamp:
+            return list(content["rules"])
+    values = _read(files)
+    with suppress(OSError):
+        _write(kept, json.dumps({"stamp": stamp, "rules": values}))
+    return values
 
-        id: str = Field(min_length=1)
-        language: str | list[str]
-        message: str = ""
-        severity: Literal["error", "warning", "information", "info", "hint"] = "hint"
-        note: str = ""
-        mend: str = ""
-        category: Category = Category.CUSTOM
-        url: str = ""
-        cwe: int | None = None
-        confidence: float = Field(default=0.7, ge=0, le=1)
-        tags: list[Tag] = []
-        rule: dict[str, Any]
-        constraints: dict[str, Any] | None = None
-        utils: dict[str, Any] | None = None
-        transform: dict[str, Any] | None = None
-        fix: str | None = None
-        fix_title: str = Field(default="", alias="fixTitle")
-        valid: list[str] = []
-        invalid: list[str] = []
-        fixed: list[str] = []
-        metadata: Any = None
-        labels: Any = None
 
-    return RuleForm
+def _read(files: list[Path]) -> list[Mapping[str, Any]]:
+    from leanvibe_lsp.tiers.rule_files import read_file
+
+    found: list[Mapping[str, Any]] = []
+    for file in files:
+        read = read_file(file.read_text(encoding="utf-8"), trusted=True)
+        for problem in read.problems:
+            _log.error("%s:%d: %s", file, problem.line, problem.message)
+        found += ({name: value for name, value in one.items() if name not in _CASES} for one in read.values)
+    return found
+
+
+def _stamp(files: list[Path]) -> str:
+    """What changes when a file of the library does, or the code that reads it."""
+    told = hashlib.blake2s(digest_size=16)
+    for file in (*files, *sorted(Path(__file__).parent.glob("*.py"))):
+        status = file.stat()
+        told.update(f"{file}\0{status.st_size}\0{status.st_mtime_ns}\0".encode(errors="surrogateescape"))
+    return told.hexdigest()
+
+
+def _cache_folder() -> Path:
+    """`rules` in LEANVIBE_CACHE_DIR, or in the platform's cache folder. It need not exist."""
+    if override := os.environ.get("LEANVIBE_CACHE_DIR"):
+        return Path(override).expanduser().absolute() / "rules"
+    from platformdirs import user_cache_path
+
+    return user_cache_path("leanvibe", appauthor=False) / "rules"
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all, whoever else writes it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).replace(path)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise

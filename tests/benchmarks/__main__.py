@@ -27,6 +27,7 @@ from tests.benchmarks import (
     lanes,
     memory,
     prefixes,
+    rules,
     startup,
     stock,
     structures,
@@ -53,6 +54,7 @@ _BENCHMARKS: dict[str, Callable[[int], list[Figure]]] = {
     "actions": actions.measure,
     "trees": trees.measure,
     "diagnostics": diagnostics.measure,
+    "rules": rules.measure,
     "hovers": hovers.measure,
     **{
         f"{name}-{short}": partial(measure, backend)

@@ -45,6 +45,11 @@ class Figure:
         return f"{self.name:44} {ours:18} {theirs:18} {spread:32} {self.peer}"
 
 
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that this share of the values does not exceed."""
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
 def from_json(content: dict[str, Any]) -> Figure:
     """What `as_json` wrote."""
     return Figure(content["name"], tuple(content["ours"]), tuple(content["theirs"]), content["unit"], content["peer"])

@@ -1,7 +1,7 @@
 """Settings that change while the server runs: the client's own configuration, and files of settings.
 
 Asked for when the client is ready and whenever it says that they are others; files are read anew when a watched one
-changes, or an open one is saved.
+changes, or an open one is saved. Others who read files of the workspace hear of them here too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from leanvibe_lsp.lsp.pulling import SECTION, pull
 if TYPE_CHECKING:
     from leanvibe_lsp.lsp.server import LeanVibeServer
 
-_GLOBS = ("**/leanvibe.toml", "**/pyproject.toml")
+_GLOBS = ("**/leanvibe.toml", "**/pyproject.toml", "**/.leanvibe/rules/**/*.{yml,yaml}")
 
 
 def register(ls: LeanVibeServer) -> None:
@@ -75,9 +75,11 @@ def _watchers(ls: LeanVibeServer) -> list[types.FileSystemWatcher]:
 
 
 def _reread(ls: LeanVibeServer, *changed: str) -> None:
-    paths = (uris.to_path(uri) for uri in changed)
-    if any(path is not None and ls.configuration.is_source(path) for path in paths):
+    paths = [path for uri in changed if (path := uris.to_path(uri)) is not None]
+    if any(map(ls.configuration.is_source, paths)):
         ls.configuration.reread()
+    if ls.reads_files and paths:
+        ls.files_changed(paths)
 
 
 class _LogLevel:

@@ -14,6 +14,7 @@ from lsprotocol import types
 from leanvibe_lsp.documents.snapshot import Snapshot
 from leanvibe_lsp.lsp.faults import Code, RpcFault
 from leanvibe_lsp.lsp.publishing import SOURCE, Publisher, diagnostics, result_id
+from leanvibe_lsp.lsp.rules import WorkspaceRules
 
 if TYPE_CHECKING:
     from leanvibe_lsp.lsp.server import LeanVibeServer
@@ -29,6 +30,10 @@ def register(ls: LeanVibeServer) -> None:
     publisher = Publisher(ls)
     ls.on_document(publisher.document_changed)
     ls.on_settings(lambda: _look_again(ls, publisher))
+    ls.on_findings(lambda: _look_again(ls, publisher))
+    rules = WorkspaceRules(ls, lambda: _look_again(ls, publisher))
+    ls.on_ready(rules.begin)
+    ls.on_files(rules.files_changed)
 
 
 def on_document(ls: LeanVibeServer, params: types.DocumentDiagnosticParams) -> Awaitable[_Report]:

@@ -19,11 +19,12 @@ def register(ls: LeanVibeServer) -> None:
 
 
 def on_folders(ls: LeanVibeServer, params: types.DidChangeWorkspaceFoldersParams) -> None:
-    """The settings files of a folder count from here on, before any request about what lies in it."""
+    """The settings and rules of a folder count from here on, its settings before any request about what lies in it."""
     if not ls.reads_files:
         return
     removed = {uris.to_path(folder.uri) for folder in params.event.removed}
     added = [uris.to_path(folder.uri) for folder in params.event.added]
     kept = [root for root in ls.roots if root not in removed]
     ls.configuration.set_roots(list(dict.fromkeys((*kept, *(path for path in added if path is not None)))))
+    ls.files_changed(())
     pull(ls)

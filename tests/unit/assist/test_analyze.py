@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import gc
 import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from weakref import ref
 
 import pytest
@@ -11,16 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leanvibe_lsp.assist.analyze import analyze
-from leanvibe_lsp.config.settings import EditorSettings
+from leanvibe_lsp.config.settings import EditorSettings, Override
 from leanvibe_lsp.core.edits import applied
 from leanvibe_lsp.core.text import Encoding, Position, Span
 from leanvibe_lsp.documents import grammars
 from leanvibe_lsp.documents.snapshot import Snapshot
 from leanvibe_lsp.documents.store import Change, DocumentStore
-from leanvibe_lsp.tiers import rules
 from leanvibe_lsp.tiers.finding import Finding, Severity
-from leanvibe_lsp.tiers.patterns import Tree
-from leanvibe_lsp.tiers.rules import find_all, rules_for
+from leanvibe_lsp.tiers.reading import Reading, find_all
+from leanvibe_lsp.tiers.rule import Rule
 
 PLAIN = EditorSettings()
 BAD = "def put(item, box=[]):\n    return box is 'x'\n"
@@ -73,6 +72,21 @@ def test_severity_by_settings(chosen: list[tuple[str, str]], severities: list[st
     assert [one.severity for one in found] == [Severity(one) for one in severities]
 
 
+@pytest.mark.parametrize(
+    ("overrides", "severities"),
+    [
+        ([(("*.go",), "off")], ["warning", "error"]),
+        ([(("/project/**",), "hint")], ["hint", "hint"]),
+        ([(("project",), "hint"), (("a.py", "b.py"), "off")], []),
+    ],
+)
+def test_severity_by_file(overrides: list[tuple[tuple[str, ...], str]], severities: list[str]) -> None:
+    """It goes before what is said for all files; of several that match the last counts."""
+    said = tuple(Override(files, (("python/*", severity),)) for files, severity in overrides)
+    chosen = replace(PLAIN, severity=(("python/nothing", "off"),), overrides=said)
+    assert [one.severity for one in analyze(snapshot_of(BAD), chosen)] == [Severity(one) for one in severities]
+
+
 def test_a_comment_silences_and_one_that_does_not_is_named() -> None:
     """In the languages' own comments; a text that only looks like one is none."""
     assert rules_in("ok = x is 'a'  # leanvibe: ignore[python/is-literal] as it was\n") == []
@@ -102,13 +116,13 @@ def test_what_is_not_parsed_has_no_findings(snapshot: Snapshot, reason: str, cap
 def test_a_text_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """All who ask about a text share one look, whatever their settings; after an edit only what it touched is new."""
     looks: list[str] = []
-    find = rules.find_all
 
-    def counted(some: tuple[rules.Rule, ...], tree: Tree) -> object:
-        looks.append(tree.text)
-        return find(some, tree)
+    def counted(some: Sequence[Rule], reading: Reading) -> Iterator[Finding]:
+        if some and not some[0].wide:
+            looks.append(reading.text)
+        return find_all(some, reading)
 
-    monkeypatch.setattr("leanvibe_lsp.assist.analyze.find_all", counted)
+    monkeypatch.setattr("leanvibe_lsp.tiers.look.find_all", counted)
     parts = [f"def f{number}(box=[]):\n" + f"    call({number})\n" * 100 for number in range(5)]
     store = DocumentStore()
     snapshot = store.open(URI, "python", 1, "".join(parts))
@@ -144,19 +158,6 @@ def test_any_text_of_any_language_has_true_findings(text: str, language_id: str)
     for one in found:
         applied(snapshot.text, one.fix)
     assert list(found) == sorted(found, key=lambda one: (one.span.start, one.span.end, one.rule))
-
-
-def _all_at_once(snapshot: Snapshot) -> list[Finding]:
-    found = find_all(rules_for("python"), Tree(snapshot.text, "python"))
-    return sorted(found, key=lambda one: (one.span.start, one.span.end, one.rule))
-
-
-@pytest.mark.parametrize("module", ["inspect", "subprocess", "typing", "pydoc", "argparse", "dataclasses"])
-def test_pieces_find_what_the_whole_has(module: str) -> None:
-    """On real modules: looking piece by piece finds what one look at all of it finds."""
-    text = (Path(logging.__file__).parents[1] / f"{module}.py").read_bytes().decode()
-    snapshot = snapshot_of(text)
-    assert list(analyze(snapshot, PLAIN)) == _all_at_once(snapshot)
 
 
 @settings(deadline=None, max_examples=40)

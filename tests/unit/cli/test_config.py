@@ -33,6 +33,7 @@ def test_show_says_where_a_value_is_from(workspace: Path, monkeypatch: pytest.Mo
         f"remote = {remote}  # {mine}:2, {theirs}:1",
         "diagnostics.enabled = true  # default",
         "diagnostics.severity = {}  # default",
+        "diagnostics.overrides = []  # default",
         "inlineCompletion.enabled = false  # default",
         "codeLens.enabled = false  # default",
         "hover.summary = false  # environment",

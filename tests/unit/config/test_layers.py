@@ -122,8 +122,13 @@ def test_the_users_own_file_counts_below_the_environment(tmp_path: Path, monkeyp
         chosen(None, None, {})
 
 
-def test_a_command_heeds_the_folder_it_runs_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What its files forbid is forbidden in a terminal too; what they may not say is passed over."""
+def test_a_command_heeds_the_folder_it_runs_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What its files forbid is forbidden in a terminal too; what they may not say is passed over.
+
+    What is wrong in them costs itself and is told, unless a server was switched on: that is not asked then.
+    """
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "leanvibe.toml"
     file.write_text('engine = "mock"\nremote.deny = ["b"]\ncontext.secrets = ["c"]\n')
@@ -131,6 +136,10 @@ def test_a_command_heeds_the_folder_it_runs_in(tmp_path: Path, monkeypatch: pyte
     assert settings == Settings(
         remote=RemoteSettings("https://host", deny=("b",)), editor=EditorSettings(secrets=("c",))
     )
+    file.write_text('[diagnostics]\nenabeld = true\nseverity = { "python/*" = "off" }\n')
+    assert chosen("m", None, {}) == Settings(model="m", editor=EditorSettings(severity=(("python/*", "off"),)))
+    (said,) = caplog.messages
+    assert said.startswith(f"{file}:2: diagnostics.enabeld: there is no such setting; did you mean 'enabled'?")
     file.write_text("remote.deny = 3\n")
     with pytest.raises(UsageError, match=r"remote\.deny: must be a list of globs"):
         chosen(None, None, {"LEANVIBE_REMOTE_URL": "https://host"})

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from leanvibe_lsp.config.layers import INITIALIZATION, NAMES, Layer, settled, value_of
 from leanvibe_lsp.config.options import Options, fields_of, group_of, read_options
-from leanvibe_lsp.config.settings import EditorSettings, RemoteSettings, Settings
+from leanvibe_lsp.config.settings import EditorSettings, Override, RemoteSettings, Settings
 
 GOOD: dict[str, Any] = {
     "engine": "mlx",
@@ -161,3 +161,20 @@ def test_a_bad_severity_costs_its_own_entry() -> None:
     reading = read_options({"diagnostics": {"severity": {"a": "hint", "b": "loud", "c": "off"}}})
     assert reading.values == {"diagnostics.severity": (("a", "hint"), ("c", "off"))}
     assert [problem.field for problem in reading.problems] == ["diagnostics.severity.b"]
+
+
+def test_overrides_are_read_one_by_one() -> None:
+    """A bad entry costs itself; what is wrong with it is said with its number."""
+    good = {"files": ["tests/**"], "severity": {"python/*": "off"}}
+    bad = [
+        {"files": []},
+        {"files": ["{a,b}"], "severity": {}},
+        {"files": ["a"], "severity": {"x": "loud"}},
+        7,
+        {**good, "x": 1},
+    ]
+    reading = read_options({"diagnostics": {"overrides": [good, *bad]}})
+    assert reading.values == {"diagnostics.overrides": (Override(("tests/**",), (("python/*", "off"),)),)}
+    assert {problem.field.split(".")[2] for problem in reading.problems} == {"1", "2", "3", "4", "5"}
+    assert "write two instead of braces" in reading.problems[1].message
+    assert read_options({"diagnostics": {"overrides": {}}}).problems[0].message.startswith("must be a list")

@@ -189,6 +189,23 @@ async def test_broken_toml_changes_nothing(start: Callable[..., Session], tmp_pa
     assert complaint.startswith(f"{file}:2: cannot be read")
 
 
+async def test_a_file_that_is_broken_from_the_start_is_told_once(start: Callable[..., Session], tmp_path: Path) -> None:
+    """Also when another file of settings changes; nothing of it counts, and nothing else is said."""
+    root = folder(tmp_path / "root")
+    file, other = (tmp_path / "root" / name for name in ("leanvibe.toml", "pyproject.toml"))
+    file.write_text("codeLens = = 3\n")
+    session = start()
+    await session.initialize(workspaceFolders=[root])
+    assert session.server.settings_for((tmp_path / "root" / "x").as_uri()) == session.server.settings
+    for text in ("", "[tool.leanvibe]\n"):
+        other.write_text(text)
+        session.notify("workspace/didChangeWatchedFiles", {"changes": [{"uri": other.as_uri(), "type": 2}]})
+    await turn()
+    (complaint,) = shown(session)
+    assert complaint.startswith(f"{file}:1: cannot be read: ")
+    assert "still counts" not in complaint
+
+
 async def test_other_files_are_not_read(start: Callable[..., Session], tmp_path: Path) -> None:
     """A leanvibe.toml further down is no file of settings, nor is any other that is saved."""
     root = folder(tmp_path / "root")
@@ -211,7 +228,8 @@ async def test_watching_is_asked_for(start: Callable[..., Session], user: Path) 
     assert configuration["method"] == "workspace/didChangeConfiguration"
     assert configuration["registerOptions"] == {"section": "leanvibe"}
     globs = [watcher["globPattern"] for watcher in files["registerOptions"]["watchers"]]
-    assert globs == ["**/leanvibe.toml", "**/pyproject.toml", user.as_posix()]
+    rules = "**/.leanvibe/rules/**/*.{yml,yaml}"
+    assert globs == ["**/leanvibe.toml", "**/pyproject.toml", rules, user.as_posix()]
     save(user, 'model = "later"\n')
     session.notify("workspace/didChangeWatchedFiles", {"changes": [{"uri": user.as_uri(), "type": 1}]})
     assert session.server.settings.model == "later"

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leanvibe_lsp.errors import UsageError
-from leanvibe_lsp.tiers.patterns import LANGUAGES, Tree
+from leanvibe_lsp.tiers.patterns import LANGUAGES, Tree, kind_of_pattern
 
 CALLS = {"rule": {"pattern": "$F($$$ARGS)"}}
 
@@ -24,12 +24,20 @@ def test_a_template_is_filled_from_the_text() -> None:
     assert match.filled("$F|$$$ARGS|$UP|$NONE|$$$NONE|$1|a$") == "call|one,  two|CALL|||$1|a$"
 
 
-def test_fitting_finds_every_rule_that_fits_anywhere() -> None:
-    """Also one whose every place is another rule's too."""
-    rules = [{"pattern": "$F()"}, {"pattern": "print()"}, {"kind": "call"}, {"pattern": "nothing()"}]
-    assert Tree("print()\n", "python").fitting(rules) == {0, 1, 2}
-    assert Tree("x\n", "python").fitting(rules) == set()
-    assert Tree("x\n", "python").fitting([]) == set()
+@pytest.mark.parametrize(
+    ("pattern", "kind"),
+    [
+        ("$F($$$ARGS)", {"call"}),
+        ("$A == $B", {"comparison_operator"}),
+        ("yaml.load", {"attribute"}),
+        ("raise $E", {"raise_statement"}),
+        ("$ANY", None),
+        ("$$$MANY", None),
+    ],
+)
+def test_the_kind_of_node_that_a_pattern_fits(pattern: str, kind: set[str] | None) -> None:
+    """That of its own text; nothing for one that fits any."""
+    assert kind_of_pattern(pattern, "python") == kind
 
 
 @pytest.mark.parametrize("language", sorted(LANGUAGES))

@@ -1,91 +1,22 @@
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from leanvibe_lsp.core.edits import TextEdit
-from leanvibe_lsp.core.text import Span
-from leanvibe_lsp.errors import UsageError
-from leanvibe_lsp.tiers.finding import Category, Finding, Severity, Tag
-from leanvibe_lsp.tiers.patterns import Tree
-from leanvibe_lsp.tiers.rules import find_all, read_rules, rules_for
-
-FULL = """
-id: mine/print
-language: [Python, js]
-message: "`print($$$WHAT)` is for a person."
-severity: info
-note: It is noise in a log.
-mend: Log it.
-category: clarity
-url: https://example.org/print
-cwe: 532
-confidence: 0.4
-tags: [deprecated]
-rule: { matches: said }
-utils: { said: { pattern: print($$$WHAT) } }
-fix: log($$$WHAT)
-fixTitle: Log it
-metadata: { author: me }
-"""
+from leanvibe_lsp.tiers import rule_files, rules
+from leanvibe_lsp.tiers.rules import LIBRARY, library_ids, rules_for
 
 
-def test_a_rule_with_every_field() -> None:
-    """ast-grep's fields are ast-grep's, ours become those of the finding; of a fix only what differs."""
-    (rule,) = read_rules(FULL, source="mine.yml")
-    assert rule.languages == ("python", "javascript")
-    assert list(find_all([rule], Tree("print(1, a)\n", "python"))) == [
-        Finding(
-            rule="mine/print",
-            message="`print(1, a)` is for a person.",
-            severity=Severity.INFORMATION,
-            span=Span(0, 11),
-            quote="print(1, a)",
-            confidence=0.4,
-            note="It is noise in a log.",
-            mend="Log it.",
-            category=Category.CLARITY,
-            cwe=532,
-            link="https://example.org/print",
-            tags=(Tag.DEPRECATED,),
-            fix=(TextEdit(Span(0, 5), "log"),),
-            fix_title="Log it",
-        )
-    ]
-
-
-def test_an_ast_grep_rule_works_as_it_is() -> None:
-    """Only its own fields: several in one file, those that are off left out, the id for want of a message."""
-    one = "id: one\nlanguage: Python\nrule: {pattern: one()}"
-    off = "id: two\nlanguage: py\nseverity: off\nrule: {kind: call}"
-    (rule,) = read_rules(f"{off}\n---\n{one}\n---\n{off.replace('off', repr('off'))}", source="ours.yml")
-    (finding,) = find_all([rule], Tree("one()", "python"))
-    assert (finding.message, finding.severity, finding.confidence) == ("one", Severity.HINT, 0.7)
-    assert read_rules("", source="empty.yml") == ()
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("id: a\nlanguage: Cobol\nrule: {kind: call}", "language: there is no 'cobol'"),
-        ("id: a\nlanguage: Python\nrule: {kind: nonsense}", "Kind `nonsense` is invalid"),
-        ("id: a\nlanguage: Python\nrule: {patern: x}", "unknown field `patern`"),
-        ("id: a\nlanguage: Python\nrule: {regex: (}", ""),
-        ("id: a\nlanguage: Python\nfiles: [x]\nrule: {kind: call}", "files: Extra inputs are not permitted"),
-        ("id: a\nlanguage: Python", "rule: Field required"),
-        ("- a\n- b", ""),
-        ("just words", ""),
-        ("{", ""),
-    ],
-)
-def test_what_is_no_rule_is_said(text: str, problem: str) -> None:
-    """The file is named, and what is wrong with it."""
-    with pytest.raises(UsageError) as caught:
-        read_rules(text, source="mine.yml")
-    assert caught.value.message.startswith("mine.yml is no rule that can be used: ")
-    assert problem in caught.value.message
+@pytest.fixture(autouse=True)
+def _nothing_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEANVIBE_CACHE_DIR", str(tmp_path / "cache"))
+    rules_for.cache_clear()
+    rules._folder.cache_clear()
 
 
 def test_nothing_is_imported_before_the_first_text() -> None:
@@ -95,12 +26,52 @@ def test_nothing_is_imported_before_the_first_text() -> None:
     assert done.stdout.strip() == "set()"
 
 
-def test_leaving_rules_out_loses_nothing() -> None:
-    """All rules at once find what each finds alone, in all texts that any of them is about."""
-    for language in ("python", "javascript", "tsx", "go"):
-        rules = rules_for(language)
-        text = "\n".join(case for rule in rules for case in rule.invalid)
-        tree = Tree(text, language)
-        alone = [finding for rule in rules for finding in rule.findings(tree)]
-        assert list(find_all(rules, tree)) == alone
-        assert len(alone) >= len(rules)
+def test_what_was_read_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second process reads no YAML, and has the same rules; of another stamp nothing is taken."""
+    (tmp_path / "go").mkdir()
+    for file in sorted((LIBRARY / "go").glob("*.yml"))[:3]:
+        shutil.copy(file, tmp_path / "go")
+    monkeypatch.setattr(rules, "LIBRARY", tmp_path)
+    first = rules_for("go")
+    reads: list[str] = []
+    read = rule_files.read_file
+
+    def counted(text: str, *, trusted: bool) -> rule_files.RuleFile:
+        reads.append(text)
+        return read(text, trusted=trusted)
+
+    monkeypatch.setattr(rule_files, "read_file", counted)
+    for damage, count in ((None, 0), ("stamp", len(first)), ("json", len(first))):
+        kept = rules._cache_folder() / "go.json"
+        if damage is not None:
+            content = json.dumps({**json.loads(kept.read_text()), "stamp": "old"}) if damage == "stamp" else "{"
+            kept.write_text(content)
+        rules_for.cache_clear()
+        rules._folder.cache_clear()
+        reads.clear()
+        again = rules_for("go")
+        assert len(reads) == count
+        assert [(rule.id, rule.matcher, rule.needed) for rule in again] == [
+            (rule.id, rule.matcher, rule.needed) for rule in first
+        ]
+
+
+def test_a_change_of_a_file_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the library, which is read anew then; without a folder to keep it in it is read too."""
+    monkeypatch.setattr(rules, "LIBRARY", tmp_path / "library")
+    monkeypatch.setenv("LEANVIBE_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    (tmp_path / "file").write_text("no folder")
+    file = tmp_path / "library" / "go" / "a.yml"
+    file.parent.mkdir(parents=True)
+    for cache in ("file", "cache"):
+        monkeypatch.setenv("LEANVIBE_CACHE_DIR", str(tmp_path / cache / "cache"))
+        for message in ("one", "three"):
+            file.write_text(f"id: go/a\nlanguage: Go\nmessage: {message}\nrule: {{pattern: f()}}")
+            rules_for.cache_clear()
+            rules._folder.cache_clear()
+            assert [rule.message for rule in rules_for("go")] == [message]
+
+
+def test_the_ids_are_known_without_reading() -> None:
+    """Those of the files."""
+    assert {f"{file.parent.name}/{file.stem}" for file in LIBRARY.rglob("*.yml")} == library_ids()
