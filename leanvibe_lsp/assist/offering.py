@@ -17,6 +17,10 @@ class Act(StrEnum):
     CHANGE = "change"
     EXPLAIN = "explain"
     SUPPRESS = "suppress"
+    REVIEW = "review"  # by the ladder
+    BIGGER = "bigger"  # the same, by the bigger model
+    INSIST = "insist"  # the same, by the model, however sure the rungs below are
+    CONTEXT = "context"  # what the model was shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,9 @@ from leanvibe_lsp.assist.changes.extracting import LANGUAGES
 from leanvibe_lsp.assist.changes.mending import finding_of, is_proven, title_of
 from leanvibe_lsp.assist.changes.tests_file import is_testable
 from leanvibe_lsp.assist.changes.values import ChangeKind, Complaint
+from leanvibe_lsp.assist.judged import RISK, UNSURE
 from leanvibe_lsp.assist.offering import Act, Offer
+from leanvibe_lsp.assist.review_offers import for_judged, for_review
 from leanvibe_lsp.assist.suppress import suppression
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.edits import TextEdit
@@ -41,17 +43,26 @@ _BLOCKS = frozenset((
 
 
 def for_complaints(
-    snapshot: Snapshot, complaints: Sequence[Complaint], findings: Sequence[Finding], *, reason: str = ""
+    snapshot: Snapshot,
+    complaints: Sequence[Complaint],
+    findings: Sequence[Finding],
+    *,
+    reason: str = "",
+    has_server: bool = False,
 ) -> tuple[Offer, ...]:
     """For each complaint its rule's own fix, or that of the model; then an explanation, then silence. Rules come first.
 
     A rule's fix is offered unless it is known to fail. Proving one takes longer than a list may: see `mending.prove`.
 
-    `reason` says why no model may look at the document, or none is there.
+    `reason` says why no model may look at the document, or none is there; `has_server`, that a bigger one may be asked.
     """
     mends = {one: mend for one in complaints if (mend := _mend(snapshot, one, findings)) is not None}
-    others = (_about(snapshot, complaint, reason, fix=complaint not in mends) for complaint in complaints)
-    return (*mends.values(), *(offer for each in others for offer in each))
+    others: list[Offer] = []
+    for complaint in complaints:
+        if complaint.rule != UNSURE:
+            others += _about(snapshot, complaint, reason, fix=complaint not in mends and complaint.rule != RISK)
+        others += for_judged(snapshot, complaint, reason=reason, has_server=has_server)
+    return (*mends.values(), *others)
 
 
 def for_place(snapshot: Snapshot, span: Span, *, reason: str = "") -> tuple[Offer, ...]:
@@ -78,6 +89,7 @@ def for_place(snapshot: Snapshot, span: Span, *, reason: str = "") -> tuple[Offe
         offer(ChangeKind.EXTRACT, "Extract into a function", whole_statements(snapshot, selected), NO_STATEMENTS),
         offer(ChangeKind.DOCUMENT, f"Document {_named(symbol)}", _span(symbol), NO_SYMBOL),
         offer(ChangeKind.TESTS, f"Write tests for {_named(symbol)}", _span(symbol), NO_SYMBOL),
+        *for_review(snapshot, selected, symbol),
     )
 
 
@@ -163,7 +175,7 @@ def _about(snapshot: Snapshot, complaint: Complaint, reason: str, *, fix: bool) 
         title = f"Fix with LeanVibe: {said}"
         yield Offer(Act.CHANGE, title, complaint.span, ChangeKind.FIX, complaint, reason=reason)
     yield Offer(Act.EXPLAIN, f"Explain with LeanVibe: {said}", complaint.span, complaint=complaint, reason=reason)
-    if complaint.rule and not complaint.rule.startswith("leanvibe/"):  # those are about the comments themselves
+    if complaint.rule and not complaint.rule.startswith("leanvibe/"):  # comments themselves, or see for_judged
         title = f"Ignore {complaint.rule} on this line"
         why = "" if suppression(snapshot, complaint.span, complaint.rule) is not None else NO_COMMENT
         yield Offer(Act.SUPPRESS, title, complaint.span, complaint=complaint, reason=why)

@@ -6,11 +6,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from tree_sitter import Node
+
+from leanvibe_lsp.assist.rulebook import rulebook_of
 from leanvibe_lsp.core.edits import TextEdit
 from leanvibe_lsp.core.text import Span
 from leanvibe_lsp.documents.grammars import language_of, parse
 from leanvibe_lsp.documents.snapshot import Snapshot
 from leanvibe_lsp.documents.syntax import edited, encoded
+from leanvibe_lsp.tiers.rules import library_ids
 
 # Before and behind the words of a comment, and the languages that write one so.
 _MARKS = {
@@ -27,6 +31,7 @@ _MARKS = {
     for language in languages.split()
 }
 _OPENINGS = tuple({opening.strip() for opening, _ in _MARKS.values()})
+_LITERALS = frozenset({"interpolation", "template_substitution", "string_interpolation"})
 _IGNORE = re.compile(r"leanvibe: ignore\[([^\]\r\n]*)\]")
 
 
@@ -46,6 +51,12 @@ def suppression(snapshot: Snapshot, span: Span, rule: str) -> TextEdit | None:
         places = ((_behind, first, first), (_above, first, first - 1), (_behind, last, last))
         edits += [put(snapshot, line, comment) for put, line, joint in places if not _goes_on(snapshot, joint)]
     return next((edit for edit in edits if _is_comment(snapshot, edit)), None)
+
+
+def is_rule(name: str, snapshot: Snapshot) -> bool:
+    """Whether there is such a rule for the document: of the library, of its workspace, or of our own checks."""
+    ours = name.startswith("leanvibe/") or name in library_ids()
+    return ours or any(rule.id == name for rule in rulebook_of(snapshot.path).own)
 
 
 def _extended(snapshot: Snapshot, numbers: tuple[int, ...], rule: str) -> Iterator[TextEdit]:
@@ -87,8 +98,15 @@ def _is_comment(snapshot: Snapshot, edit: TextEdit) -> bool:
         return False
     at = len(encoded(lines.text[: edit.span.start])) + len(edit.text) - len(edit.text.lstrip())
     node = after.root_node.descendant_for_byte_range(at, at + len(edit.text.strip()))
-    is_comment = node is not None and "comment" in node.type
+    is_comment = node is not None and "comment" in node.type and not _in_literal(node)
     return is_comment and (before.root_node.has_error or not after.root_node.has_error)
+
+
+def _in_literal(node: Node | None) -> bool:
+    """Whether it stands in code inside a text: not every version of a language takes a comment there."""
+    while node is not None and node.type not in _LITERALS:
+        node = node.parent
+    return node is not None
 
 
 def _line_ending(snapshot: Snapshot, number: int) -> str:

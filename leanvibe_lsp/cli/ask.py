@@ -13,11 +13,10 @@ import typer
 
 from leanvibe_lsp.assist.answer import Answer, AskRequest, Place
 from leanvibe_lsp.assist.answer_json import answer_json
-from leanvibe_lsp.cli.notices import notices
+from leanvibe_lsp.cli.notices import notices, told
 from leanvibe_lsp.cli.options import EngineOption, ModelOption
 from leanvibe_lsp.cli.output import harmless, print_json
 from leanvibe_lsp.cli.targets import place_of
-from leanvibe_lsp.config.layers import chosen
 from leanvibe_lsp.config.settings import Settings
 from leanvibe_lsp.core.cancel import CancelToken
 from leanvibe_lsp.documents.gathered import NOTHING, Gathered, Surroundings
@@ -71,7 +70,7 @@ def ask(
 
     [bold]Exit codes[/bold]  0 answered, 2 usage, 3 no usable model, 4 the engine failed, 130 cancelled
     """
-    settings = chosen(model, engine)
+    settings = told(model, engine)
     places = tuple(place_of(target) for target in targets or ())
     request = AskRequest(
         question=_question(question),
@@ -92,6 +91,14 @@ def ask(
         print_json(answer_json(answer))
     else:
         _show(answer, whole=structured, verbose=verbose)
+    _remember(request, answer)
+
+
+def _remember(request: AskRequest, answer: Answer) -> None:
+    """For `leanvibe feedback`: which answer was the last one, without its words."""
+    from leanvibe_lsp.assist.sureness import sureness
+
+    sureness().remember(request, answer)
 
 
 def _show(answer: Answer, *, whole: bool, verbose: bool) -> None:

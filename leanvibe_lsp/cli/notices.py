@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from leanvibe_lsp.cli.output import harmless
+from leanvibe_lsp.config.layers import chosen
+from leanvibe_lsp.config.settings import Settings
 
 
 class _Held(logging.Handler):
@@ -35,3 +37,9 @@ def notices() -> Iterator[None]:
         logging.getLogger().removeHandler(held)
         for line in held.lines if sys.stderr is not None else ():
             print(harmless(f"leanvibe: {line}"), file=sys.stderr)
+
+
+def told(model: str | None, engine: str | None) -> Settings:
+    """The settings that count for a command; what of this folder's files is not used is told first."""
+    with notices():
+        return chosen(model, engine)

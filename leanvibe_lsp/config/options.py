@@ -23,9 +23,8 @@ from leanvibe_lsp.config.settings import Override, RemoteSettings, check_glob
 Text = Annotated[str, StringConstraints(min_length=1, max_length=limit("config.characters"))]
 Glob = Annotated[Text, AfterValidator(check_glob)]
 Globs = Annotated[list[Glob], Field(max_length=limit("config.items"))]
-Severities = Annotated[
-    dict[Text, Literal["error", "warning", "information", "hint", "off"]], Field(max_length=limit("config.items"))
-]
+Shown = Literal["error", "warning", "information", "hint", "off"]
+Severities = Annotated[dict[Text, Shown], Field(max_length=limit("config.items"))]
 
 Trust = Literal["taken", "off only", "refused"]
 
@@ -169,13 +168,23 @@ def _read_severities(one: FieldInfo, value: Mapping[Any, Any], reading: Reading)
     for rule, severity in value.items():
         try:
             _checked(one, {rule: severity}, quoted=True)
-        except ValueError as error:
+        except ValueError:
             entry = f"diagnostics.severity.{rule}"[: limit("config.characters")]
-            reading.problems.append(Problem(entry, str(error)))
+            reading.problems.append(Problem(entry, _wrong_severity(rule, severity)))
         else:
             taken[rule] = severity
     if taken or not value:
         reading.values["diagnostics.severity"] = tuple(taken.items())
+
+
+def _wrong_severity(rule: object, severity: object) -> str:
+    known = get_args(Shown)
+    if severity in known:
+        most = limit("config.characters")
+        return f"the name of a rule, or a glob, has 1 to {most:,} characters, not {len(str(rule)):,}"
+    near = difflib.get_close_matches(severity[:64], known, n=1) if isinstance(severity, str) else ()
+    guess = f"; did you mean {near[0]!r}?" if near else ""
+    return f"must be one of {', '.join(known)}, not {_shown(severity)}{guess}"
 
 
 def _read_overrides(value: object, reading: Reading) -> None:

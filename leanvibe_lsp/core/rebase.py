@@ -2,15 +2,21 @@
 
 What is decided conservatively: the edits mean something together, so everything from the first to the last of them, and
 all of the region they were judged in, has to be as it was, and a change that only touches an end of it (typing right
-before or behind it) counts as a change of it. Then the edits are refused, whole.
+before or behind it) counts as a change of it. Then the edits are refused, whole. What was changed there and is as
+before again is no change, nor are more or fewer empty lines at the ends of the region.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from leanvibe_lsp.core.edits import TextEdit, applied
 from leanvibe_lsp.core.text import Span
+
+_EMPTY_LINES = r"(?:[ \t\f]*+(?:\r\n|[\r\n]))"
+_BEFORE = re.compile(f"{_EMPTY_LINES}*+")
+_BEHIND = re.compile(f"{_EMPTY_LINES}++")
 
 
 def rebased(
@@ -24,9 +30,10 @@ def rebased(
     """
     if not edits or not since:
         return tuple(edits)
-    spans = [edit.span for edit in edits] + ([] if region is None else [region])
-    first = start = min(span.start for span in spans)
-    end = max(span.end for span in spans)
+    edited = Span(min(edit.span.start for edit in edits), max(edit.span.end for edit in edits))
+    first = start = edited.start if region is None else min(edited.start, region.start)
+    end = edited.end if region is None else max(edited.end, region.end)
+    was = inside = before[start:end]
     text = _Text(before)
     for change in _joined(len(before), since):
         low, high = change.span.start, change.span.end
@@ -35,14 +42,45 @@ def rebased(
             if old == change.text:
                 continue
             low, high = _differing(old, change.text, low)
+        grown = len(change.text) - (change.span.end - change.span.start)
         if low <= end and start <= high:
-            return None
-        if high < start:
-            grown = len(change.text) - (change.span.end - change.span.start)
+            if low < start or end < high:
+                return None
+            at = low - change.span.start
+            new = change.text[at : at + high - low + grown]
+            inside, end = inside[: low - start] + new + inside[high - start :], end + grown
+        elif high < start:
             start, end = start + grown, end + grown
         text.take(change)
-    moved = start - first
+    shifted = _shifted(was, inside, Span(edited.start - first, edited.end - first))
+    if shifted is None:
+        return None
+    moved = start - first + shifted
     return tuple(TextEdit(Span(edit.span.start + moved, edit.span.end + moved), edit.text) for edit in edits)
+
+
+def _shifted(was: str, now: str, edited: Span) -> int | None:
+    """How far what was edited stands from where it stood in the region, None when the region is another one.
+
+    Only whole empty lines at its ends may differ, and none that is edited or goes on from the line before.
+    """
+    if now == was:
+        return 0
+    head, new_head = (_ends(_BEFORE.match(text)) for text in (was, now))
+    core = was[head:].rstrip()
+    tail = head + len(core)
+    if not core or core[-1] == "\\" or not (head <= edited.start and edited.end <= tail):
+        return None
+    if now[new_head : new_head + len(core)] != core:
+        return None
+    rests = was[tail:], now[new_head + len(core) :]
+    if rests[0] != rests[1] and not all(map(_BEHIND.fullmatch, rests)):
+        return None
+    return new_head - head
+
+
+def _ends(found: re.Match[str] | None) -> int:
+    return found.end() if found is not None else 0
 
 
 class _Text:

@@ -23,9 +23,12 @@ EXPLAIN = "leanvibe.explain"
 CHANGE = "leanvibe.change"
 SUPPRESS = "leanvibe.suppress"
 CANCEL = "leanvibe.cancel"
-COMMANDS = (EXPLAIN, CHANGE, SUPPRESS, CANCEL)
+JUDGE = "leanvibe.judge"
+CONTEXT = "leanvibe.context"
+COMMANDS = (EXPLAIN, CHANGE, SUPPRESS, CANCEL, JUDGE, CONTEXT)
 
 EXPLAIN_KIND = "leanvibe.explain"  # every editor shows kinds it does not know; VS Code under "More Actions..."
+REVIEW_KIND = "source.review.leanvibe"
 QUICK_FIX = types.CodeActionKind.QuickFix.value
 _KINDS = {
     ChangeKind.FIX: QUICK_FIX,
@@ -36,7 +39,8 @@ _KINDS = {
     ChangeKind.DOCUMENT: "source.document",
     ChangeKind.TESTS: "source.tests",
 }
-PLACE_KINDS = (*dict.fromkeys(kind for change, kind in _KINDS.items() if change is not ChangeKind.FIX), EXPLAIN_KIND)
+_PLACE = dict.fromkeys(kind for change, kind in _KINDS.items() if change is not ChangeKind.FIX)
+PLACE_KINDS = (*_PLACE, EXPLAIN_KIND, REVIEW_KIND)
 KINDS = (QUICK_FIX, *PLACE_KINDS)
 
 
@@ -69,6 +73,8 @@ def kind_of(offer: Offer) -> str:
     """The LSP kind an offer is listed under."""
     if offer.complaint is not None:
         return QUICK_FIX
+    if offer.act is Act.REVIEW:
+        return REVIEW_KIND
     return EXPLAIN_KIND if offer.change is None else _KINDS[offer.change]
 
 
@@ -118,12 +124,19 @@ def command_of(offer: Offer, listing: Listing) -> types.Command:
             argument |= {"version": snapshot.version, "kind": str(offer.change)}
             if diagnostic is not None:
                 argument["diagnostic"] = diagnostic
+        case Act.REVIEW | Act.BIGGER | Act.INSIST:
+            name = JUDGE
+            argument["version"] = snapshot.version
+            if offer.act is not Act.REVIEW:
+                argument[str(offer.act)] = True
+        case Act.CONTEXT:
+            name = CONTEXT
     return types.Command(title=offer.title, command=name, arguments=[argument])
 
 
 def _resolvable(offer: Offer) -> bool:
-    """An explanation is no edit, and a change in a person's own words needs the words: the client asks for them."""
-    return offer.act is not Act.EXPLAIN and offer.change is not ChangeKind.REWRITE
+    """Only what is an edit; and a change in a person's own words needs the words: the client asks for them."""
+    return offer.act in (Act.CHANGE, Act.MEND, Act.SUPPRESS) and offer.change is not ChangeKind.REWRITE
 
 
 def _diagnostic(diagnostic: types.Diagnostic) -> dict[str, object]:

@@ -11,7 +11,7 @@ from lsprotocol import types
 
 from leanvibe_lsp.config.layers import Layer
 from leanvibe_lsp.config.settings import Settings
-from leanvibe_lsp.lsp import actions
+from leanvibe_lsp.lsp import actions, saving
 from leanvibe_lsp.lsp.features import (
     code_lens,
     configuration,
@@ -29,9 +29,9 @@ from leanvibe_lsp.lsp.sharing import SharedServices
 FEATURES = (sync, diagnostics, hover, inline_completion, code_lens, health, configuration, workspace, trace)
 # Those that read what a client sends with pydantic, whose import would hold up the reply to initialize.
 LATER = {
-    "ask": (("leanvibe/ask",), ()),
-    "code_actions": ((types.TEXT_DOCUMENT_CODE_ACTION, types.CODE_ACTION_RESOLVE), ()),
-    "commands": ((types.WORKSPACE_EXECUTE_COMMAND,), actions.COMMANDS),
+    ("ask",): (("leanvibe/ask",), ()),
+    ("code_actions",): ((types.TEXT_DOCUMENT_CODE_ACTION, types.CODE_ACTION_RESOLVE), ()),
+    ("commands", "judging"): ((types.WORKSPACE_EXECUTE_COMMAND,), actions.COMMANDS),
 }
 
 
@@ -46,19 +46,21 @@ def make_server(
     server = LeanVibeServer(shared, settings=settings, workers=workers, reads_files=reads_files, layers=layers)
     for feature in FEATURES:
         feature.register(server)
-    for name, (methods, commands) in LATER.items():
-        server.protocol.postpone(methods, commands, partial(_register, server, name))
+    for names, (methods, commands) in LATER.items():
+        server.protocol.postpone(methods, commands, partial(_register, server, names))
+    saving.follow(server)
     server.on_session(lambda params: actions.announce(server))
     server.on_ready(lambda: server.keep(_warm(server)))
     return server
 
 
-def _register(server: LeanVibeServer, name: str) -> None:
-    import_module(f"leanvibe_lsp.lsp.features.{name}").register(server)
+def _register(server: LeanVibeServer, names: Sequence[str]) -> None:
+    for name in names:
+        import_module(f"leanvibe_lsp.lsp.features.{name}").register(server)
 
 
 async def _warm(server: LeanVibeServer) -> None:
     """Import what the first request needs, beside the loop."""
     rooms = ("leanvibe_lsp.assist.offers", "leanvibe_lsp.services")
-    for name in (*(f"leanvibe_lsp.lsp.features.{name}" for name in LATER), *rooms):
+    for name in (*(f"leanvibe_lsp.lsp.features.{name}" for names in LATER for name in names), *rooms):
         await server.beside(partial(import_module, name))

@@ -156,20 +156,22 @@ def landed(ls: LeanVibeServer, made: Change) -> Change:
     return replace(made, files=files, proven=made.proven and same)
 
 
-async def apply(ls: LeanVibeServer, edit: types.WorkspaceEdit, title: str) -> tuple[bool, str]:
-    """Have the client apply it: whether it did, and if not, why. A refusal is also told to the person."""
+async def apply(ls: LeanVibeServer, edit: types.WorkspaceEdit, title: str) -> str:
+    """Have the client apply it: "" when it did, else why not.
+
+    Once the edit is sent the client alone knows what became of it: no cancel takes the running request any more.
+    """
     if not ls.client.can("workspace.apply_edit"):
-        return False, "this editor applies no edits for a server"
-    reason = await ls.client.apply_edit(edit, title)
-    if reason:
-        ls.client.show(types.MessageType.Warning, f"{title}: not applied, {reason}.")
-    return not reason, reason
+        return "this editor applies no edits for a server"
+    tasks.current().protected = True
+    return await ls.client.apply_edit(edit, title)
 
 
 async def carry_out(ls: LeanVibeServer, made: Change, *, shows_itself: bool) -> dict[str, object]:
     """Apply a change and say what came of it: see `change_json`; `edit` and `reason` when the client did not apply it.
 
-    Raises RpcFault when a document moved on. A client that `shows_itself` is sent no message with a draft.
+    What a person reads of that is the `refusal` then. Raises RpcFault when a document moved on. A client that
+    `shows_itself` is sent no message with a draft.
     """
     if not made.files:
         tell_draft(ls, made.refusal, made.draft, shows_itself=shows_itself)
@@ -182,13 +184,19 @@ async def carry_out(ls: LeanVibeServer, made: Change, *, shows_itself: bool) -> 
         if isinstance(error, RpcFault):
             raise
         return change_json(replace(made, refusal=str(error)), applied=False)
-    applied, reason = await apply(ls, edit, made.title)
-    if not applied:
+    if reason := await apply(ls, edit, made.title):
+        made = replace(made, refusal=not_applied(made.title, reason))
+        tell_draft(ls, made.refusal, made.draft, shows_itself=shows_itself)
         return {**change_json(made, applied=False), "edit": edit, "reason": reason}
     for file in made.files:
         if file.creates:
             await ls.client.show_document(file.snapshot.uri)
     return change_json(made, applied=True)
+
+
+def not_applied(title: str, reason: str) -> str:
+    """What a person reads of an edit that the client did not apply."""
+    return f"{title}: not applied, {reason}."
 
 
 def refused(made: Change) -> RpcFault:

@@ -109,10 +109,11 @@ async def _look(ls: LeanVibeServer, snapshot: Snapshot) -> tuple[list[types.Diag
 
     def look() -> tuple[tuple[Finding, ...], list[types.Diagnostic], float]:
         began = thread_time()
-        findings = _findings(snapshot, settings)
+        findings = _findings(snapshot, settings, reviewed)
         found = [to_diagnostic(one, snapshot, shown, ls.encoding) for one in findings]
         return findings, found, thread_time() - began
 
+    reviewed = ls.reviews.findings(snapshot)
     faults = ls.rule_faults.get(snapshot.path, []) if snapshot.path is not None else []
     findings, found, took = await ls.beside(look)
     if ls.documents.get(snapshot.uri) is not None:
@@ -120,10 +121,10 @@ async def _look(ls: LeanVibeServer, snapshot: Snapshot) -> tuple[list[types.Diag
     return [*faults, *found], took
 
 
-def _findings(snapshot: Snapshot, settings: EditorSettings) -> tuple[Finding, ...]:
-    from leanvibe_lsp.assist.analyze import analyze  # grammars, which the reply to initialize does not wait for
+def _findings(snapshot: Snapshot, settings: EditorSettings, reviewed: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    from leanvibe_lsp.assist.found import found  # grammars, which the reply to initialize does not wait for
 
-    return analyze(snapshot, settings)
+    return found(snapshot, settings, reviewed)
 
 
 def to_diagnostic(
@@ -140,15 +141,30 @@ def to_diagnostic(
     ]
     return types.Diagnostic(
         range=to_range(finding.span, lines, encoding),
-        message=finding.message,
+        message=finding.message if finding.rung == "rules" else f"{finding.message} ({_sure(finding)})",
         severity=_SEVERITIES[finding.severity],
         code=finding.rule,
         code_description=types.CodeDescription(finding.link) if finding.link and shown.code_description else None,
         source=SOURCE,
         tags=tags or None,
         related_information=related if related and shown.related_information else None,
-        data={"rule": finding.rule, "fix": bool(finding.fix)} if shown.data else None,
+        data=_data(finding) if shown.data else None,
     )
+
+
+def _data(finding: Finding) -> dict[str, object]:
+    return {
+        "rule": finding.rule,
+        "fix": bool(finding.fix),
+        "rung": finding.rung,
+        "confidence": finding.confidence,
+        "silence": f"leanvibe: ignore[{finding.rule}]",
+    }
+
+
+def _sure(finding: Finding) -> str:
+    """Who says so and how sure that is; of what nobody is sure of, that it is for a person."""
+    return "for a person to decide" if finding.rung == "person" else f"{finding.rung}, {finding.confidence:.2f}"
 
 
 def result_id(found: list[types.Diagnostic]) -> str:

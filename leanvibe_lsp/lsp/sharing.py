@@ -14,6 +14,7 @@ from leanvibe_lsp.core.cancel import CancelToken
 
 if TYPE_CHECKING:
     from leanvibe_lsp.assist.complete import Completion, CompletionRequest
+    from leanvibe_lsp.assist.judged import Judged, JudgeRequest
     from leanvibe_lsp.assist.summary import Summary, SummaryRequest
 
 
@@ -26,6 +27,10 @@ class Services(Protocol):
 
     async def change(self, request: ChangeRequest, sink: AskSink, cancel: CancelToken) -> Change:
         """Change code, and check the change. `sink` is called on the event-loop thread. Raises LeanVibeError."""
+        ...
+
+    async def judge(self, request: JudgeRequest, sink: AskSink, cancel: CancelToken) -> Judged:
+        """Have code judged by the ladder. `sink` is called on the event-loop thread. Raises Cancelled."""
         ...
 
     async def complete(self, request: CompletionRequest, cancel: CancelToken) -> Completion | None:

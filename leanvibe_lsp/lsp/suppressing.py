@@ -42,10 +42,14 @@ def at_entry(ls: LeanVibeServer, param: SuppressParam) -> Snapshot:
 async def suppress(ls: LeanVibeServer, param: SuppressParam, snapshot: Snapshot) -> types.WorkspaceEdit:
     """The edit that puts the comment there, in the document of now.
 
-    Raises UsageError where none can stand, RpcFault when the place was edited meanwhile.
+    Raises UsageError for what is no rule, or where none can stand, RpcFault when the place was edited meanwhile.
     """
-    from leanvibe_lsp.assist.suppress import suppression  # grammars, not needed before
+    from leanvibe_lsp.assist.suppress import is_rule, suppression  # grammars, not needed before
 
+    if not await ls.beside(lambda: is_rule(param.rule, snapshot)):
+        raise UsageError(
+            f"rule: there is no rule {param.rule!r} here.", next_step="Send the code of one of LeanVibe's diagnostics."
+        )
     span = to_span(param.range, snapshot.lines, ls.encoding)
     edit = await ls.beside(lambda: suppression(snapshot, span, param.rule))
     if edit is None:

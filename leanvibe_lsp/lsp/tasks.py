@@ -52,6 +52,7 @@ class RunningRequests:
         self._reply = reply
         self._running: dict[RequestId, Running] = {}
         self._by_progress: dict[ProgressToken, Running] = {}
+        self._beside: set[Running] = set()
 
     def __len__(self) -> int:
         return len(self._running)
@@ -91,8 +92,18 @@ class RunningRequests:
 
     def cancel_generations(self) -> int:
         """Cancel every request that a model works on; how many there were."""
-        generating = [running for running in self._running.values() if running.generates]
+        generating = [running for running in (*self._running.values(), *self._beside) if running.generates]
         return sum(self._stop(running, "cancelled by the client") for running in generating)
+
+    def adopt(self, running: Running) -> None:
+        """Work that nobody requested, and that a client can stop as if it were a request. `release` it in the end."""
+        self._beside.add(running)
+
+    def release(self, running: Running) -> None:
+        """The work is over."""
+        self._beside.discard(running)
+        running.answered = True
+        self._forget_progress(running)
 
     def bind_progress(self, running: Running, token: ProgressToken) -> None:
         """From now until its reply, `token` means this request."""
@@ -146,10 +157,13 @@ class RunningRequests:
             return
         running.answered = True
         del self._running[running.id]
+        self._forget_progress(running)
+        self._reply(running.id, outcome)
+
+    def _forget_progress(self, running: Running) -> None:
         for token in running.progress:
             if self._by_progress.get(token) is running:
                 del self._by_progress[token]
-        self._reply(running.id, outcome)
 
 
 def current() -> Running:

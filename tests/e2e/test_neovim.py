@@ -44,6 +44,16 @@ LONG = "LeanVibeAsk Explain this file line by line, in great detail, and then wr
 REAL = (SERVER, "--model", "smollm2")
 MOCK = (SERVER, "--engine", "mock")
 
+
+def fake(module: str) -> tuple[str, ...]:
+    """A server of our own with scripted services, started from any folder."""
+    code = f"import runpy, sys; sys.path[0] = {str(ROOT)!r}; runpy.run_module({module!r}, run_name='__main__')"
+    return (sys.executable, "-c", code)
+
+
+ENDLESS = fake("tests.support.slow_server")
+WRITES = fake("tests.support.writing_server")
+
 BRIEF = "LeanVibeAsk What does add do? Answer in three sentences."  # 127 tokens of SmolLM2
 Drive = Callable[..., dict[str, Any]]
 
@@ -175,6 +185,18 @@ def test_a_cancel_from_outside_ends_the_float(drive: Drive) -> None:
     facts = drive("cancelled_by_progress", cmd=REAL, command=LONG)
     assert facts["outcomes"] == [{"outcome": "cancelled"}]
     assert facts["final"]["footer"] == "cancelled by the server · q closes"
+
+
+@pytest.mark.parametrize("how", ["bwipeout!", "bdelete!"])
+def test_a_question_ends_with_its_buffer(drive: Drive, how: str) -> None:
+    """The document is closed with it: the window says so, and the server works on nothing. :edit ends nothing."""
+    facts = drive("buffer_deleted", cmd=ENDLESS, command="LeanVibeAsk Why?", how=how)
+    assert facts["reloaded"] == []
+    assert facts["outcomes"] == [{"outcome": "cancelled"}]
+    assert facts["final"]["text"].endswith(
+        "**Stopped: the buffer of this question was deleted.** Open the file again to ask about it."
+    )
+    assert facts["final"]["footer"] == "stopped · q closes"
 
 
 @pytest.mark.real_model
@@ -357,6 +379,16 @@ def test_a_change_that_fails_its_checks_leaves_a_draft(drive: Drive) -> None:
     assert facts["lines"] == WRONG.splitlines()
     assert facts["messages"][1].startswith(f"LeanVibe: {result['refusal']} :LeanVibe draft shows")
     assert "[mock engine" in facts["draft"]["text"]
+
+
+def test_an_edit_that_is_refused_leaves_a_draft(drive: Drive) -> None:
+    """The model's words passed, the edit was not applied: a person is told once why, and can read them."""
+    facts = drive("change", cmd=WRITES, text=WRONG, count=2, command="1,3LeanVibe simplify", refuses="read only")
+    assert facts["lines"] == WRONG.splitlines()
+    assert facts["messages"] == [
+        "LeanVibe: A simplify: not applied, read only. :LeanVibe draft shows what the model wrote."
+    ]
+    assert "The answer." in facts["draft"]["text"]
 
 
 @pytest.mark.parametrize("command", ["1,3LeanVibe change", "1,2LeanVibe fix"])

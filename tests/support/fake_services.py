@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from leanvibe_lsp.assist.answer import (
@@ -19,6 +19,7 @@ from leanvibe_lsp.assist.answer import (
 )
 from leanvibe_lsp.assist.changes.values import Change, ChangeRequest, Check, FileChange
 from leanvibe_lsp.assist.complete import Completion, CompletionRequest
+from leanvibe_lsp.assist.judged import Judged, JudgeRequest
 from leanvibe_lsp.assist.summary import Summary, SummaryRequest
 from leanvibe_lsp.core.cancel import CancelToken
 from leanvibe_lsp.core.edits import TextEdit
@@ -54,6 +55,8 @@ class FakeServices:
         self.summaries: list[SummaryRequest] = []
         self.said: Summary | None = None
         self.refusal = ""
+        self.reviews: list[JudgeRequest] = []
+        self.judged: Callable[[JudgeRequest], Judged] | None = None
         self.requests: list[AskRequest] = []
         self.tokens: list[CancelToken] = []
         self.stopped = 0
@@ -99,6 +102,13 @@ class FakeServices:
             refusal=self.refusal,
             answer=answer,
         )
+
+    async def judge(self, request: JudgeRequest, sink: AskSink, cancel: CancelToken) -> Judged:
+        """See `leanvibe_lsp.services.Services.judge`; `judged` makes the result, after `gate` when there is one."""
+        self.reviews.append(request)
+        sink(Stage("rules and classifier"))
+        judged = self.judged(request) if self.judged is not None else Judged(request.snapshot, (), {})
+        return await self._scripted(judged, cancel)
 
     async def complete(self, request: CompletionRequest, cancel: CancelToken) -> Completion | None:
         """See `leanvibe_lsp.services.Services.complete`; waits for `gate` when there is one."""

@@ -1,5 +1,5 @@
 import { commands, languages, window, type Diagnostic, type Disposable, type TextEditor } from "vscode";
-import type { Asking } from "./asking";
+import { isCancelled, type Asking } from "./asking";
 import type { Changing } from "./changing";
 import type { Health, Place, Target } from "./protocol";
 import type { Session } from "./session";
@@ -29,6 +29,8 @@ export function register(house: House): Disposable[] {
     simplify: () => withEditor((editor) => change(house, editor, { kind: "simplify" })),
     change: (instruction?: string) =>
       withEditor((editor) => change(house, editor, { kind: "rewrite", ...(instruction && { instruction }) })),
+    review: () => withEditor((editor) => review(house, editor, rangeOf(house, editor))),
+    reviewFile: () => withEditor((editor) => review(house, editor)),
     cancelAll: () => cancelAll(house),
     doctor: () => doctor(house),
     restart: () => session.restart(),
@@ -76,6 +78,18 @@ function change(house: House, editor: TextEditor, what: Partial<Target>, about?:
   const range = diagnostic?.range ?? rangeOf(house, editor);
   const place = { uri: uriOf(house, editor), version: editor.document.version, range };
   return house.changing.change({ ...place, ...what, ...(diagnostic && { diagnostic }) });
+}
+
+/** By the server, which shows its progress, what it found, and a summary. */
+async function review(house: House, editor: TextEditor, range?: Place["range"]): Promise<unknown> {
+  const place = { uri: uriOf(house, editor), version: editor.document.version, ...(range && { range }) };
+  const request = { command: "leanvibe.judge", arguments: [place] };
+  try {
+    return await house.status.during(house.session.client.sendRequest("workspace/executeCommand", request));
+  } catch (error) {
+    if (isCancelled(error)) return undefined;
+    throw error;
+  }
 }
 
 async function doctor({ session, status, view }: House): Promise<void> {

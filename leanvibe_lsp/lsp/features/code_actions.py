@@ -78,11 +78,12 @@ async def _list(
     by_itself = context.trigger_kind == types.CodeActionTriggerKind.Automatic
     about_place = not by_itself and any(wanted(kind, context.only) for kind in PLACE_KINDS)
     settings, no_model, known = ls.settings_for(snapshot.uri).editor, _no_model(ls), _known(ls, snapshot)
+    has_server = ls.settings.remote is not None
     listing = Listing(snapshot, ls.client, ls.encoding, diagnostics)
 
     def offers() -> tuple[Offer, ...]:
         place = span if about_place else None
-        return _offers(snapshot, place, tuple(diagnostics), settings, no_model, known)
+        return _offers(snapshot, place, tuple(diagnostics), settings, no_model, known, has_server=has_server)
 
     found = await ls.beside(offers)
     if ls.documents.get(snapshot.uri) is not snapshot and not ls.client.takes_versions():
@@ -109,6 +110,8 @@ def _offers(
     settings: EditorSettings,
     no_model: str,
     known: tuple[Looked, tuple[TextEdit, ...]] | None,
+    *,
+    has_server: bool,
 ) -> tuple[Offer, ...]:
     """Everything there is to offer, whatever the client can show of it. The rules are asked about their own alone."""
     from leanvibe_lsp.assist.offers import for_complaints, for_place
@@ -117,7 +120,7 @@ def _offers(
     secret = withheld(snapshot, settings.secrets)
     reason = f"No model is shown this file: {secret}." if secret is not None else no_model
     findings = _findings(snapshot, [one for one in complaints if one.rule], settings, known)
-    found = for_complaints(snapshot, complaints, findings, reason=reason)
+    found = for_complaints(snapshot, complaints, findings, reason=reason, has_server=has_server)
     return (*found, *(for_place(snapshot, place, reason=reason) if place is not None else ()))
 
 

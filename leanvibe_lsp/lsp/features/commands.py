@@ -104,9 +104,12 @@ async def _change(
 
 async def _suppress(ls: LeanVibeServer, param: SuppressParam, snapshot: Snapshot) -> dict[str, object]:
     edit = await suppressing.suppress(ls, param, snapshot)
-    applied, reason = await changes.apply(ls, edit, param.title)
-    result: dict[str, object] = {"title": param.title, "applied": applied}
-    return result if applied else {**result, "edit": edit, "reason": reason}
+    reason = await changes.apply(ls, edit, param.title)
+    result: dict[str, object] = {"title": param.title, "applied": not reason}
+    if not reason:
+        return result
+    ls.client.show(types.MessageType.Warning, changes.not_applied(param.title, reason))
+    return {**result, "edit": edit, "reason": reason}
 
 
 def _argument(params: types.ExecuteCommandParams, model: type[_Param]) -> _Param:

@@ -45,8 +45,9 @@ def on_watched_files(ls: LeanVibeServer, params: types.DidChangeWatchedFilesPara
 
 
 def on_save(ls: LeanVibeServer, params: types.DidSaveTextDocumentParams) -> None:
-    """The same for a client that does not watch."""
+    """The same for a client that does not watch; others hear of it too."""
     _reread(ls, params.text_document.uri)
+    ls.document_saved(params.text_document.uri)
 
 
 def _begin(ls: LeanVibeServer) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from leanvibe_lsp.documents.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from leanvibe_lsp.lsp.server import LeanVibeServer
@@ -17,5 +20,15 @@ def register(ls: LeanVibeServer) -> None:
 
 
 async def on_health(ls: LeanVibeServer, params: None) -> dict[str, object]:
-    """What `services.health()` says, as it is."""
-    return await ls.services.health()
+    """What `services.health()` says, as it is, and as `unparsed` the open documents that are not parsed, if any."""
+    documents = tuple(ls.documents)
+    report = await ls.services.health()
+    found = await ls.beside(lambda: _unparsed(documents))
+    return {**report, "unparsed": found} if found else report
+
+
+def _unparsed(documents: Sequence[Snapshot]) -> list[dict[str, str]]:
+    from leanvibe_lsp.documents.unparsed import unparsed  # grammars, which the reply to initialize does not wait for
+
+    told = ((one.uri, unparsed(one)) for one in documents)
+    return [{"uri": uri, "reason": reason} for uri, reason in told if reason]

@@ -114,14 +114,15 @@ async def _hover(
 
     snapshot = await ls.snapshot(known)
     offset = snapshot.lines.offset(to_position(at), ls.encoding)
-    symbol, findings = await ls.beside(lambda: _there(snapshot, offset, settings))
+    reviewed = ls.reviews.findings(snapshot)
+    symbol, findings = await ls.beside(lambda: _there(snapshot, offset, settings, reviewed))
     if symbol is None and not findings:
-        return None
+        return await _unparsed(ls, snapshot)
     summary = None
     if symbol is not None and settings.hover_summary:
         summary = await summaries.of(snapshot, symbol, settings)
     formats = ls.client.capability("text_document.hover.content_format")
-    markdown = not isinstance(formats, list | tuple) or types.MarkupKind.Markdown in formats
+    markdown = isinstance(formats, list | tuple) and types.MarkupKind.Markdown in formats
     language = language_of(snapshot.language_id, snapshot.path) or ""
     span = _under_cursor(snapshot.text, symbol, offset) if symbol is not None else findings[0].span
     return types.Hover(
@@ -135,13 +136,23 @@ async def _hover(
     )
 
 
-def _there(snapshot: Snapshot, offset: int, settings: EditorSettings) -> tuple[Symbol | None, tuple[Finding, ...]]:
+async def _unparsed(ls: LeanVibeServer, snapshot: Snapshot) -> types.Hover | None:
+    """Why there is nothing to say in all of the document, where that is so."""
+    from leanvibe_lsp.documents.unparsed import unparsed
+
+    reason = await ls.beside(lambda: unparsed(snapshot))
+    return types.Hover(types.MarkupContent(types.MarkupKind.PlainText, reason)) if reason else None
+
+
+def _there(
+    snapshot: Snapshot, offset: int, settings: EditorSettings, reviewed: tuple[Finding, ...]
+) -> tuple[Symbol | None, tuple[Finding, ...]]:
     """The definition at a place, and the findings; none of those where a person wants no diagnostics."""
-    from leanvibe_lsp.assist.analyze import analyze  # grammars, which the reply to initialize does not wait for
+    from leanvibe_lsp.assist.found import found  # grammars, which the reply to initialize does not wait for
     from leanvibe_lsp.documents.scopes import symbol_at
 
-    found = analyze(snapshot, settings) if settings.diagnostics else ()
-    return symbol_at(snapshot, offset), tuple(one for one in found if one.span.start <= offset <= one.span.end)
+    shown = found(snapshot, settings, reviewed) if settings.diagnostics else ()
+    return symbol_at(snapshot, offset), tuple(one for one in shown if one.span.start <= offset <= one.span.end)
 
 
 def as_markdown(symbol: Symbol | None, findings: Sequence[Finding], summary: Summary | None, language: str) -> str:
@@ -155,7 +166,10 @@ def as_markdown(symbol: Symbol | None, findings: Sequence[Finding], summary: Sum
         parts.append(symbol.docstring)
     for one in findings:
         rule = f"[{one.rule}]({one.link})" if one.link else f"`{one.rule}`"
-        parts.append(f"**{one.severity}** {one.message} {rule}" + (f"  \n{one.note}" if one.note else ""))
+        # What a model said, or was told, is text: see below.
+        message, note, mend = (_plain(text, one) for text in (one.message, one.note, one.mend))
+        lines = (note, f"*How to mend it:* {mend}" if mend else "", _sure(one, "`"))
+        parts.append("  \n".join((f"**{one.severity}** {message} {rule}", *filter(None, lines))))
     if summary is not None:
         # No link, picture or mark-up of a model's making: an editor would fetch a picture.
         model, said = (_MARKUP.sub(r"\\\1", text) for text in (summary.model, summary.text))
@@ -171,10 +185,23 @@ def as_plain_text(symbol: Symbol | None, findings: Sequence[Finding], summary: S
         parts += [f"{symbol.signature}\n{symbol.kind}{within} · {_size(symbol)}", symbol.docstring]
     for one in findings:
         said = f"{one.severity}: {one.message} ({', '.join(filter(None, (one.rule, one.link)))})"
-        parts.append(f"{said}\n{one.note}" if one.note else said)
+        parts.append(
+            "\n".join(filter(None, (said, one.note, f"How to mend it: {one.mend}" if one.mend else "", _sure(one))))
+        )
     if summary is not None:
         parts.append(f"{summary.model}, not verified: {summary.text}")
     return "\n\n".join(part for part in parts if part)
+
+
+def _plain(text: str, finding: Finding) -> str:
+    """What goes into Markdown: that of a rule as it is, of a model without any mark-up."""
+    return text if finding.rung == "rules" else _MARKUP.sub(r"\\\1", text)
+
+
+def _sure(finding: Finding, tick: str = "") -> str:
+    """Which rung says so, how sure it is, and how to silence it."""
+    who = "nobody is sure" if finding.rung == "person" else f"{finding.rung}, confidence {finding.confidence:.2f}"
+    return f"{who} · silence it with {tick}leanvibe: ignore[{finding.rule}]{tick} in a comment"
 
 
 def _size(symbol: Symbol) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
+from leanvibe_lsp.documents.snapshot import Snapshot
 from leanvibe_lsp.lsp.convert import to_changes
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ def register(ls: LeanVibeServer) -> None:
     ls.feature(types.TEXT_DOCUMENT_DID_CHANGE)(on_change)
     ls.feature(types.TEXT_DOCUMENT_DID_CLOSE)(on_close)
     ls.on_document(_Trimmer(ls).document_changed)
+    ls.on_document(_Unparsed(ls).document_changed)
 
 
 def on_open(ls: LeanVibeServer, params: types.DidOpenTextDocumentParams) -> None:
@@ -38,6 +40,28 @@ def on_close(ls: LeanVibeServer, params: types.DidCloseTextDocumentParams) -> No
     """Forget the document."""
     ls.documents.close(params.text_document.uri)
     ls.document_changed(params.text_document.uri)
+
+
+class _Unparsed:
+    """Says in the client's log of each document that is not parsed why that is, once while it is open."""
+
+    def __init__(self, ls: LeanVibeServer) -> None:
+        self._ls = ls
+        self._seen: set[str] = set()
+
+    def document_changed(self, uri: str) -> None:
+        """The document was opened, changed or closed."""
+        if (snapshot := self._ls.documents.get(uri)) is None:
+            self._seen.discard(uri)
+        elif uri not in self._seen:
+            self._seen.add(uri)
+            self._ls.keep(self._tell(snapshot))
+
+    async def _tell(self, snapshot: Snapshot) -> None:
+        from leanvibe_lsp.documents.unparsed import unparsed  # grammars, which the reply to initialize need not have
+
+        if reason := await self._ls.beside(lambda: unparsed(snapshot)):
+            self._ls.client.log(types.MessageType.Warning, f"{snapshot.uri}: {reason}")
 
 
 class _Trimmer:

@@ -135,6 +135,27 @@ function M.cancelled_by_progress(driver)
   return { outcomes = outcomes, final = settled(driver) }
 end
 
+--- Reload the buffer of the code while its answer streams, then delete it.
+function M.buffer_deleted(driver)
+  local client = driver.attach()
+  local outcomes = driver.outcomes()
+  vim.cmd(driver.input.command)
+  wait_for_text(driver)
+  vim.cmd.wincmd("p")
+  vim.cmd("edit!")
+  vim.wait(50) -- what was scheduled has run
+  local reloaded = vim.deepcopy(outcomes)
+  vim.cmd(driver.input.how)
+  driver.wait("an outcome", function()
+    return outcomes[1]
+  end)
+  local final = settled(driver)
+  driver.wait("every reply", function()
+    return vim.tbl_isempty(client.requests)
+  end)
+  return { outcomes = outcomes, final = final, reloaded = reloaded }
+end
+
 --- Ask again while the first answer is being written; a late piece of the first arrives after that.
 function M.asked_twice(driver)
   local client = driver.attach()
@@ -414,6 +435,11 @@ function M.change(driver)
   vim.ui.input = function(options, on_confirm)
     table.insert(messages, "prompt: " .. options.prompt)
     on_confirm(driver.input.words)
+  end
+  if driver.input.refuses then
+    vim.lsp.handlers["workspace/applyEdit"] = function()
+      return { applied = false, failureReason = driver.input.refuses }
+    end
   end
   vim.cmd(driver.input.command)
   local change = ended()

@@ -47,6 +47,17 @@ def test_piped_output_is_the_answer_alone(leanvibe: Leanvibe, code: Path) -> Non
         assert part in footer
 
 
+def test_a_bad_field_of_the_folders_settings_costs_itself(leanvibe: Leanvibe, code: Path) -> None:
+    """The question is answered; the field is told once, with file and line; an option that is wrong is an error."""
+    file = code.parent / "leanvibe.toml"
+    file.write_text("[diagnostics]\nenabeld = true\n")
+    done = leanvibe("ask", "What is f?", "code.py", "--engine", "mock", "--json")
+    assert (done.returncode, json.loads(done.stdout)["answer"]) == (0, _ANSWER)
+    assert done.stderr.startswith(f"leanvibe: {file}:2: diagnostics.enabeld: there is no such setting; did you mean")
+    assert done.stderr.count("enabeld") == 1
+    assert leanvibe("ask", "What is f?", "--engine", "nonsense").returncode == 2
+
+
 def test_json_is_the_documented_object(leanvibe: Leanvibe, code: Path) -> None:
     """`--json` prints one object with the keys of leanvibe/ask, and nothing else on stdout or stderr."""
     done = leanvibe("ask", "What is f?", "code.py:1", "--engine", "mock", "--json")

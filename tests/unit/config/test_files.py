@@ -28,7 +28,7 @@ def test_values_and_problems_have_their_lines(tmp_path: Path) -> None:
     assert layer.place("model") == f"{file}:1"
     assert layer.place("remote") == f"{file}:3"
     (complaint,) = layer.complaints()
-    assert complaint.startswith(f"{file}:6: diagnostics.severity.todo: must be an object of ids or globs")
+    assert complaint.startswith(f"{file}:6: diagnostics.severity.todo: must be one of error, warning, ")
 
 
 def test_lines_of_dotted_and_quoted_keys() -> None:

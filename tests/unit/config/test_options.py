@@ -160,7 +160,15 @@ def test_a_bad_severity_costs_its_own_entry() -> None:
     """The others of the table count, and the message names the one."""
     reading = read_options({"diagnostics": {"severity": {"a": "hint", "b": "loud", "c": "off"}}})
     assert reading.values == {"diagnostics.severity": (("a", "hint"), ("c", "off"))}
-    assert [problem.field for problem in reading.problems] == ["diagnostics.severity.b"]
+    assert [(problem.field, problem.message) for problem in reading.problems] == [
+        ("diagnostics.severity.b", "must be one of error, warning, information, hint, off, not 'loud'")
+    ]
+    reading = read_options({"diagnostics": {"severity": {"a": "waring", "b": 3, "": "off"}}})
+    assert [problem.message for problem in reading.problems] == [
+        "must be one of error, warning, information, hint, off, not 'waring'; did you mean 'warning'?",
+        "must be one of error, warning, information, hint, off, not int",
+        "the name of a rule, or a glob, has 1 to 4,096 characters, not 0",
+    ]
 
 
 def test_overrides_are_read_one_by_one() -> None:

@@ -106,7 +106,8 @@ def _check(
     to_start, to_end = carried[0].span.start, carried[-1].span.end
     assert now[to_start:to_end] == before[start:end]
     assert [one.text for one in carried] == [one.text for one in pending]
-    assert marks[to_start:to_end] == list(range(start, end))
+    # What stands there is what stood there, but for what was taken away and written again.
+    assert all(mark in (None, at) for mark, at in zip(marks[to_start:to_end], range(start, end), strict=True))
     merged = applied(now, carried)
     inner = applied(before[start:end], [edit(o.span.start - start, o.span.end - start, o.text) for o in pending])
     assert merged == now[:to_start] + inner + now[to_end:]
@@ -158,6 +159,52 @@ def test_what_the_edits_were_judged_in_belongs_to_them() -> None:
     assert rebased(text, pending, (typed,), region) is None
     assert rebased(text, pending, (edit(len(text), len(text), "y = 2\n"),), region) == pending
     assert rebased("\n" + text, (edit(15, 25, ""),), (edit(0, 0, "#"),), Span(2, 30)) == (edit(16, 26, ""),)
+
+
+def test_what_was_typed_and_taken_back_is_no_change() -> None:
+    """By keys, by an undo of what was deleted, and by a client that sends everything."""
+    pending, text = (edit(4, 7, "NEW"),), "abc def ghi"
+    for there, back in (
+        (edit(5, 5, "x"), edit(5, 6, "")),
+        (edit(5, 6, ""), edit(5, 5, "e")),
+        (edit(7, 7, "x"), edit(7, 8, "")),
+        (edit(0, 11, "abc dxef ghi"), edit(0, 12, text)),
+        (edit(5, 5, "x"), edit(0, 12, text)),
+    ):
+        assert rebased(text, pending, (there,)) is None
+        assert rebased(text, pending, (there, back)) == pending
+    between = (edit(5, 5, "x"), edit(0, 0, "--"), edit(7, 8, ""))
+    assert rebased(text, pending, between) == (edit(6, 9, "NEW"),)
+
+
+def test_empty_lines_around_the_region_are_no_part_of_it() -> None:
+    """One more or one less is passed over; words on them, and an indent of what follows, are not."""
+    text = "import os\n\n\ndef f(a):\n    return a\n\n\nx = 1\n"
+    start, end = text.index("def"), text.index("x = 1")
+    pending, region = (edit(start + 4, start + 5, "g"),), Span(text.index("\n\n\n") + 1, end)
+    behind = text.index("return a\n") + len("return a\n")
+    moved = (edit(start + 5, start + 6, "g"),)
+    assert rebased(text, pending, (edit(start - 1, start - 1, "\n"),), region) == moved
+    assert rebased(text, pending, (edit(start, start, "\n"),), region) == moved
+    assert rebased(text, pending, (edit(start - 1, start, ""),), region) == (edit(start + 3, start + 4, "g"),)
+    for change in (edit(behind, behind, "\n"), edit(behind, behind + 1, ""), edit(behind, behind, "    \n")):
+        assert rebased(text, pending, (change,), region) == pending
+    for change in (
+        edit(start - 1, start - 1, "@cache"),
+        edit(start, start, " "),
+        edit(behind, behind, "    go()\n"),
+        edit(end, end, "    "),
+        edit(behind - 1, end, ""),
+    ):
+        assert rebased(text, pending, (change,), region) is None
+    assert rebased(text, (edit(behind, behind, "y = 1\n"),), (edit(behind, behind, "\n"),), region) is None
+
+
+def test_a_line_that_goes_on_is_not_parted_from_what_follows() -> None:
+    """An empty line behind a backslash belongs to the line before it."""
+    text = "def f():\n    a = 1 + \\\n\nx = 1\n"
+    region = Span(0, text.index("x = 1"))
+    assert rebased(text, (edit(4, 5, "g"),), (edit(region.end - 1, region.end, ""),), region) is None
 
 
 def test_a_large_text_is_not_copied_for_each_key() -> None:

@@ -37,6 +37,14 @@ def test_posix_names_that_are_not_utf8_survive(name: bytes) -> None:
     assert uris.to_pure_path(uris.from_pure_path(path), windows=False) == path
 
 
+@pytest.mark.parametrize("windows", [True, False])
+@given(st.integers(0xD800, 0xDFFF), _name)
+def test_half_a_character_is_in_no_path(windows: bool, half: int, name: str) -> None:
+    """A client can write one with JSON's escapes; but for those that stand for a byte it is no file's name."""
+    path = uris.to_pure_path(f"file:///tmp/{chr(half)}{name}", windows=windows)
+    assert (path is None) is not (0xDC80 <= half <= 0xDCFF)
+
+
 @given(st.sampled_from(["c:/", "Z:/", "//server/share/"]), st.lists(_name, max_size=4))
 def test_windows_round_trip(anchor: str, names: list[str]) -> None:
     """Drive letters and UNC paths survive the way to a URI and back."""

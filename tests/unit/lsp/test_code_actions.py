@@ -66,6 +66,7 @@ async def test_kinds_and_resolving_are_announced(modern: Any) -> None:
             "source.document",
             "source.tests",
             "leanvibe.explain",
+            "source.review.leanvibe",
         ],
         "resolveProvider": True,
     }
@@ -83,6 +84,8 @@ async def test_a_place_offers_all_kinds(modern: Any) -> None:
         "Extract into a function": ("refactor.extract", ["disabled"]),
         "Document 'put'": ("source.document", ["data"]),
         "Write tests for 'put'": ("source.tests", ["data"]),
+        "Review 'put' with LeanVibe": ("source.review.leanvibe", ["command"]),
+        "Review this file with LeanVibe": ("source.review.leanvibe", ["command"]),
     }
     assert (await titled(modern, "Extract into a function"))["disabled"] == {
         "reason": "Select one or more whole statements first."
@@ -186,7 +189,10 @@ async def test_by_itself_the_editor_is_told_only_about_diagnostics(modern: Any) 
     """A light bulb at every word would say nothing."""
     assert await listed(modern, SELECTED, triggerKind=2) == []
     assert len(await listed(modern, SELECTED, triggerKind=2, diagnostics=[THEIRS])) == 2
-    assert len(await listed(modern, SELECTED, triggerKind=1)) == 7
+    assert len(await listed(modern, SELECTED, triggerKind=1)) == 9
+
+
+SOURCE_KINDS = ("source.document", "source.tests", "source.review.leanvibe")
 
 
 @pytest.mark.parametrize(
@@ -195,13 +201,13 @@ async def test_by_itself_the_editor_is_told_only_about_diagnostics(modern: Any) 
         ([], set()),
         (
             [""],
-            {"quickfix", "refactor.rewrite", "refactor.extract", "source.document", "source.tests", "leanvibe.explain"},
+            {"quickfix", "refactor.rewrite", "refactor.extract", "leanvibe.explain", *SOURCE_KINDS},
         ),
         (["quickfix"], {"quickfix"}),
         (["refactor"], {"refactor.rewrite", "refactor.extract"}),
         (["refactor.extract"], {"refactor.extract"}),
         (["refactor.extract.function"], set()),
-        (["source"], {"source.document", "source.tests"}),
+        (["source"], set(SOURCE_KINDS)),
         (["source.organizeImports"], set()),
         (["leanvibe", "source.tests"], {"leanvibe.explain", "source.tests"}),
         (["lean", "refact", "source.doc"], set()),
@@ -218,19 +224,29 @@ async def test_clients_that_cannot_grey_out_are_not_shown_what_cannot_be(new_ses
     new_session.open(TEXT)
     actions = await listed(new_session)
     assert "Extract into a function" not in [action["title"] for action in actions]
-    assert {action["command"]["command"] for action in actions} == {"leanvibe.explain", "leanvibe.change"}
+    assert {action["command"]["command"] for action in actions} == {
+        "leanvibe.explain",
+        "leanvibe.change",
+        "leanvibe.judge",
+    }
 
 
 async def test_clients_without_literals_get_commands(session: Any) -> None:
     """Bare commands, and no kinds announced."""
     session.open(TEXT)
-    assert [action["command"] for action in await listed(session)] == ["leanvibe.explain", *["leanvibe.change"] * 5]
+    commands = [action["command"] for action in await listed(session)]
+    assert commands == ["leanvibe.explain", *["leanvibe.change"] * 5, *["leanvibe.judge"] * 2]
+
+
+def but_reviews(actions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that need a model: a review has rungs that need none."""
+    return [action for action in actions if action["kind"] != "source.review.leanvibe"]
 
 
 async def test_without_a_usable_model_the_reason_is_said(modern: Any) -> None:
     """What is known of the model disables all it would have to do; listing asks no model."""
     modern.services.obstacle = "No model. Run: leanvibe models pull phi3"
-    actions = await listed(modern, diagnostics=[THEIRS])
+    actions = but_reviews(await listed(modern, diagnostics=[THEIRS]))
     assert {action["disabled"]["reason"] for action in actions} == {"No model. Run: leanvibe models pull phi3"}
     assert modern.services.requests == []
 
@@ -240,7 +256,7 @@ async def test_a_secret_file_is_shown_to_no_model(modern: Any) -> None:
     uri = "file:///project/.env"
     modern.open("A=1\n", uri, "shellscript")
     given = {**params(), "textDocument": {"uri": uri}}
-    actions = (await modern.call("textDocument/codeAction", given))["result"]
+    actions = but_reviews((await modern.call("textDocument/codeAction", given))["result"])
     assert {action["disabled"]["reason"] for action in actions} == {
         "No model is shown this file: files like '.env*' hold secrets."
     }

@@ -128,12 +128,48 @@ async def test_a_change_is_applied_and_told(editor: Any) -> None:
     ],
 )
 async def test_an_edit_that_the_client_refuses_is_said(editor: Any, outcome: dict[str, Any], reason: str) -> None:
-    """With the client's own reason; the edit comes back for whoever can apply it."""
+    """With the client's own reason; the edit comes back for whoever can apply it, the draft for who reads it."""
     request = run(editor, "leanvibe.change", argument(kind="simplify"))
     editor.respond((await edit_of(editor))["id"], **outcome)
     made = (await editor.reply(request))["result"]
     assert (made["applied"], made["reason"], made["edit"]) == (False, reason, VERSIONED)
-    assert shown(editor) == [f"A simplify: not applied, {reason}."]
+    assert (made["refusal"], made["draft"]) == (f"A simplify: not applied, {reason}.", "The answer.")
+    assert shown(editor) == [f"{made['refusal']}\n\nNot applied. What the model wrote:\n\nThe answer."]
+
+
+async def test_a_refused_edit_and_its_draft_are_left_to_a_client_that_streams(editor: Any) -> None:
+    """It has the words, and in the result why they were not applied: no message says it twice."""
+    request = run(editor, "leanvibe.change", argument(kind="simplify", partialResultToken="t"))
+    editor.respond((await edit_of(editor))["id"], result={"applied": False, "failureReason": "read only"})
+    made = (await editor.reply(request))["result"]
+    assert "".join(editor.progress("t")) == made["draft"] == "The answer."
+    assert made["refusal"] == "A simplify: not applied, read only."
+    assert shown(editor) == []
+
+
+@pytest.mark.parametrize("how", ["$/cancelRequest", "leanvibe.cancel"])
+@pytest.mark.parametrize("applied", [True, False])
+async def test_a_cancel_does_not_take_back_an_edit_that_was_sent(editor: Any, how: str, applied: bool) -> None:
+    """The editor is applying it: what it answers is the result, not that the request was stopped."""
+    request = run(editor, "leanvibe.change", argument(kind="simplify"))
+    asked = await edit_of(editor)
+    if how == "leanvibe.cancel":
+        assert await result(editor, how, {}) == {"cancelled": 0}
+    else:
+        editor.notify(how, {"id": request})
+    await asyncio.sleep(0)
+    editor.respond(asked["id"], result={"applied": applied})
+    assert (await editor.reply(request))["result"]["applied"] is applied
+
+
+async def test_a_client_that_never_answers_an_edit_is_not_waited_for_for_ever(
+    editor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After `rpc.person_reply_seconds` the request has its reply, and the person the draft."""
+    monkeypatch.setattr("leanvibe_lsp.lsp.client.limit", {"rpc.person_reply_seconds": 0.01}.__getitem__)
+    made = await result(editor, "leanvibe.change", argument(kind="simplify"))
+    assert (made["applied"], made["reason"]) == (False, "the editor did not say whether it did it")
+    assert shown(editor)[0].endswith("What the model wrote:\n\nThe answer.")
 
 
 async def test_a_client_that_applies_nothing_gets_the_edit(session: Any) -> None:
@@ -143,6 +179,8 @@ async def test_a_client_that_applies_nothing_gets_the_edit(session: Any) -> None
     made = await result(session, "leanvibe.change", argument(kind="simplify"))
     assert made["applied"] is False
     assert made["edit"] == {"changes": {URI: VERSIONED["documentChanges"][0]["edits"]}}
+    assert shown(session)[0].startswith("A simplify: not applied, this editor applies no edits for a server.")
+    assert shown(session)[0].endswith("What the model wrote:\n\nThe answer.")
     assert not [m for m in session.sent if m.get("method") == "workspace/applyEdit"]
 
 
@@ -340,27 +378,37 @@ async def test_cancel_stops_every_generation_of_this_client(editor: Any) -> None
 async def test_suppress_writes_the_comment(editor: Any) -> None:
     """No model is asked."""
     where = {"start": {"line": 2, "character": 8}, "end": {"line": 2, "character": 16}}
-    request = run(editor, "leanvibe.suppress", {"uri": URI, "range": where, "rule": "python/x"})
+    request = run(editor, "leanvibe.suppress", {"uri": URI, "range": where, "rule": "python/mutable-default"})
     asked = await edit_of(editor)
     (change,) = asked["params"]["edit"]["documentChanges"]
     assert change["edits"] == [
         {
             "range": {"start": {"line": 2, "character": 16}, "end": {"line": 2, "character": 16}},
-            "newText": "  # leanvibe: ignore[python/x]",
+            "newText": "  # leanvibe: ignore[python/mutable-default]",
         }
     ]
     editor.respond(asked["id"], result={"applied": True})
-    assert (await editor.reply(request))["result"] == {"title": "Ignore python/x", "applied": True}
+    assert (await editor.reply(request))["result"] == {"title": "Ignore python/mutable-default", "applied": True}
     assert editor.services.changes == []
+
+
+async def test_suppress_knows_its_rules(editor: Any) -> None:
+    """A comment for a rule that does not exist would silence nothing, and be told as such for ever."""
+    where = {"start": {"line": 2, "character": 8}, "end": {"line": 2, "character": 16}}
+    error = await result(editor, "leanvibe.suppress", {"uri": URI, "range": where, "rule": "python/mutable-defualt"})
+    assert error["code"] == -32602
+    assert error["message"].startswith("rule: there is no rule 'python/mutable-defualt' here.")
 
 
 async def test_suppress_says_where_no_comment_can_stand(editor: Any) -> None:
     """An error with the next step."""
     editor.open('{"a": 1}\n', "file:///a.json", "json")
     where = {"start": {"line": 0, "character": 1}, "end": {"line": 0, "character": 2}}
-    error = await result(editor, "leanvibe.suppress", {"uri": "file:///a.json", "range": where, "rule": "json/x"})
+    error = await result(
+        editor, "leanvibe.suppress", {"uri": "file:///a.json", "range": where, "rule": "python/mutable-default"}
+    )
     assert error["message"] == (
-        "No comment can stand there to ignore json/x. Switch the rule off in the settings instead."
+        "No comment can stand there to ignore python/mutable-default. Switch the rule off in the settings instead."
     )
 
 
@@ -379,12 +427,12 @@ async def test_a_comment_follows_what_was_typed(session: Any, typed: tuple[int, 
 
     session.server.beside = then_typed
     where = {"start": {"line": 2, "character": 8}, "end": {"line": 2, "character": 16}}
-    made = await result(session, "leanvibe.suppress", {"uri": URI, "range": where, "rule": "python/x"})
+    made = await result(session, "leanvibe.suppress", {"uri": URI, "range": where, "rule": "python/mutable-default"})
     if typed[0]:
         assert made["code"] == -32801
     else:
         behind = {"line": 3, "character": 16}
-        comment = {"range": {"start": behind, "end": behind}, "newText": "  # leanvibe: ignore[python/x]"}
+        comment = {"range": {"start": behind, "end": behind}, "newText": "  # leanvibe: ignore[python/mutable-default]"}
         assert made["edit"]["changes"] == {URI: [comment]}
 
 

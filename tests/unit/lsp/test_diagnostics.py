@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from leanvibe_lsp.assist import analyze
+from leanvibe_lsp.assist import found as module
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.text import Encoding, Span
 from leanvibe_lsp.lsp import publishing
@@ -144,7 +144,7 @@ async def test_what_fails_is_logged_and_the_next_version_is_looked_at(
     session: Session, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One failure does not end the following of a document."""
-    whole, failed = analyze.analyze, threading.Event()
+    whole, failed = module.analyze, threading.Event()
 
     def failing(snapshot: Any, settings: Any) -> Any:
         if snapshot.version == 1:
@@ -152,7 +152,7 @@ async def test_what_fails_is_logged_and_the_next_version_is_looked_at(
             raise RuntimeError("deliberate")
         return whole(snapshot, settings)
 
-    monkeypatch.setattr(analyze, "analyze", failing)
+    monkeypatch.setattr(module, "analyze", failing)
     with caplog.at_level(logging.ERROR):
         session.open(BAD)
         assert await asyncio.to_thread(failed.wait, 20)

@@ -25,6 +25,13 @@ def hover_at(line: int, character: int, uri: str = URI) -> dict[str, object]:
     return {"textDocument": {"uri": uri}, "position": {"line": line, "character": character}}
 
 
+@pytest.fixture
+async def session(new_session: Any) -> Any:
+    """A session with a client that shows Markdown."""
+    await new_session.initialize({"textDocument": {"hover": {"contentFormat": ["markdown", "plaintext"]}}})
+    return new_session
+
+
 async def test_hover_tells_kind_signature_docstring_and_size(session: Any) -> None:
     """Markdown: signature in a fenced block of the language, kind and place and size, the docstring."""
     session.open(TEXT)
@@ -34,9 +41,10 @@ async def test_hover_tells_kind_signature_docstring_and_size(session: Any) -> No
     assert result["range"] == {"start": {"line": 1, "character": 8}, "end": {"line": 1, "character": 11}}
 
 
-async def test_hover_in_plain_text(new_session: Any) -> None:
-    """A client that shows no Markdown gets none."""
-    await new_session.initialize({"textDocument": {"hover": {"contentFormat": ["plaintext"]}}})
+@pytest.mark.parametrize("hover", [{}, {"contentFormat": []}, {"contentFormat": ["plaintext"]}])
+async def test_hover_in_plain_text(new_session: Any, hover: dict[str, object]) -> None:
+    """A client that does not say that it shows Markdown gets none."""
+    await new_session.initialize({"textDocument": {"hover": hover}})
     new_session.open(TEXT)
     result = (await new_session.call("textDocument/hover", hover_at(1, 9)))["result"]
     assert result["contents"] == {"kind": "plaintext", "value": "def 𝒻x(self)\nmethod in Box · 3 lines\n\nSay 𝒻."}
@@ -159,6 +167,27 @@ async def test_health_is_handed_on(session: Any) -> None:
     """leanvibe/health is what the services say, with or without params."""
     for params in (None, {}, {"x": 1}):
         assert (await session.call("leanvibe/health", params))["result"] == {"status": "healthy", "model": "fake"}
+
+
+async def test_half_a_character_in_a_uri_harms_nobody(session: Any) -> None:
+    """Such a document has no path; it is served like another, and questions about others are answered."""
+    odd, code = "file:///tmp/\ud800.py", "def f(x=[]):\n    return x\n"
+    session.open(code, odd)
+    session.open(code)
+    at = {"line": 0, "character": 4}
+    document = {"textDocument": {"uri": odd}}
+    hover = await session.call("textDocument/hover", {**document, "position": at})
+    assert "def f(x=[])" in hover["result"]["contents"]["value"]
+    actions = await session.call(
+        "textDocument/codeAction", {**document, "range": {"start": at, "end": at}, "context": {"diagnostics": []}}
+    )
+    assert "Simplify 'f'" in [action["title"] for action in actions["result"]]
+    pulled = await session.call("textDocument/diagnostic", document)
+    assert [one["code"] for one in pulled["result"]["items"]] == ["python/mutable-default"]
+    asked = await session.call("leanvibe/ask", {"question": "why?", "textDocument": {"uri": URI}, "position": at})
+    assert asked["result"]["answer"] == "The answer."
+    closed = await session.call("leanvibe/ask", {"question": "why?", "textDocument": {"uri": "file:///tmp/\ud801.py"}})
+    assert closed["error"]["code"] == -32602
 
 
 async def test_edits_arrive_in_the_store(session: Any) -> None:

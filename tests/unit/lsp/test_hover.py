@@ -9,10 +9,12 @@ import pytest
 from leanvibe_lsp.assist.summary import Summary
 from leanvibe_lsp.config.limits import LIMITS
 from leanvibe_lsp.errors import EngineError
+from leanvibe_lsp.lsp.features.hover import _Summaries
 from tests.unit.lsp.conftest import URI
 
 TEXT = "def add(a, b=[]):\n    return a + b\n\n\ndef other():\n    pass\n"
 FACTS = "```python\ndef add(a, b=[])\n```\n\n*function* · 2 lines"
+MARKDOWN = {"textDocument": {"hover": {"contentFormat": ["markdown", "plaintext"]}}}
 PLAIN = {"textDocument": {"hover": {"contentFormat": ["plaintext"]}}}
 QUIET = {"diagnostics": {"enabled": False}}
 
@@ -24,6 +26,13 @@ def at(line: int, character: int) -> dict[str, object]:
 async def hover(session: Any, line: int = 0, character: int = 5) -> str:
     result = (await session.call("textDocument/hover", at(line, character)))["result"]
     return "" if result is None else result["contents"]["value"]
+
+
+@pytest.fixture
+async def session(new_session: Any) -> Any:
+    """A session with a client that shows Markdown."""
+    await new_session.initialize(MARKDOWN)
+    return new_session
 
 
 @pytest.fixture
@@ -39,6 +48,8 @@ async def test_findings_at_the_place(session: Any) -> None:
         "**warning** `[]` is made once and shared by all calls. [python/mutable-default]"
         "(https://docs.python.org/3/reference/compound_stmts.html#function-definitions)  \n"
         "A default is evaluated when the function is defined. What one call puts into it, the next call finds there."
+        "  \n*How to mend it:* Take None as the default and make the value inside: `if box is None: box = []`.  \n"
+        "rules, confidence 0.85 · silence it with `leanvibe: ignore[python/mutable-default]` in a comment"
     )
     assert await hover(session) == FACTS
 
@@ -50,13 +61,15 @@ async def test_findings_in_plain_text(new_session: Any) -> None:
     assert await hover(new_session, 0, 13) == (
         "warning: `[]` is made once and shared by all calls. (python/mutable-default, "
         "https://docs.python.org/3/reference/compound_stmts.html#function-definitions)\n"
-        "A default is evaluated when the function is defined. What one call puts into it, the next call finds there."
+        "A default is evaluated when the function is defined. What one call puts into it, the next call finds there.\n"
+        "How to mend it: Take None as the default and make the value inside: `if box is None: box = []`.\n"
+        "rules, confidence 0.85 · silence it with leanvibe: ignore[python/mutable-default] in a comment"
     )
 
 
 async def test_no_findings_where_diagnostics_are_off(new_session: Any) -> None:
     """A person who wants no diagnostics has none in a hover either."""
-    await new_session.initialize(initializationOptions=QUIET)
+    await new_session.initialize(MARKDOWN, initializationOptions=QUIET)
     new_session.open(TEXT)
     assert [await hover(new_session, 0, column) for column in (13, 14)] == ["", ""]
 
@@ -81,7 +94,7 @@ async def test_the_summary_in_plain_text(new_session: Any) -> None:
 
 async def test_no_summary_where_it_is_not_wanted(new_session: Any) -> None:
     """`hover.summary` off: the services are not asked."""
-    await new_session.initialize(initializationOptions={"hover": {"summary": False}})
+    await new_session.initialize(MARKDOWN, initializationOptions={"hover": {"summary": False}})
     new_session.open(TEXT)
     assert await hover(new_session) == FACTS
     assert new_session.services.summaries == []
@@ -105,13 +118,20 @@ async def test_a_slow_summary_is_made_in_the_background(session: Any) -> None:
     assert not services.tokens[0].cancelled
 
 
-async def test_a_summary_in_time_is_shown(session: Any) -> None:
+async def test_a_summary_in_time_is_shown(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hover that comes while it is made waits for it too."""
-    services = session.services
+    services, waiting, real = session.services, asyncio.Semaphore(0), _Summaries.of
+
+    async def of(*given: Any) -> Summary | None:
+        waiting.release()
+        return await real(*given)
+
+    monkeypatch.setattr(_Summaries, "of", of)
     services.gate, services.said = asyncio.Event(), Summary("Adds.", "fake")
     session.open(TEXT)
     requests = [session.request("textDocument/hover", at(0, 5)) for _ in range(2)]
-    await services.asked.wait()
+    for _ in requests:
+        await waiting.acquire()
     services.gate.set()
     shown = [(await session.reply(one))["result"]["contents"]["value"] for one in requests]
     assert [one.endswith("Adds.") for one in shown] == [True, True]

@@ -39,7 +39,14 @@ async def test_capabilities_say_what_is_served(new_session: Any) -> None:
     assert capabilities["hoverProvider"] is True
     assert capabilities["codeActionProvider"] is True
     assert capabilities["executeCommandProvider"] == {
-        "commands": ["leanvibe.explain", "leanvibe.change", "leanvibe.suppress", "leanvibe.cancel"]
+        "commands": [
+            "leanvibe.explain",
+            "leanvibe.change",
+            "leanvibe.suppress",
+            "leanvibe.cancel",
+            "leanvibe.judge",
+            "leanvibe.context",
+        ]
     }
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.documents import trimming
+from tests.unit.lsp.conftest import URI
 
 
 @pytest.fixture
@@ -78,3 +80,40 @@ async def test_open_documents_trim_nothing(session: Any, trims: Trims) -> None:
     await _settled(session)
     trims.go_on.set()
     assert trims.threads == []
+
+
+LARGE = "x = 1\n" * ((3 << 20) // 6 + 1)
+UNPARSED = {
+    LARGE: "3.1 MB, more than 2 MB",
+    "x = 1\n\0": "the text is binary: it has a NUL character",
+    f"x = '{'a' * limit('document.line_characters')}'": "a line is longer than 20,000 characters",
+}
+
+
+def logged(session: Any) -> list[str]:
+    return [m["params"]["message"] for m in session.sent if m.get("method") == "window/logMessage"]
+
+
+@pytest.mark.parametrize(("text", "reason"), UNPARSED.items(), ids=["large", "binary", "long line"])
+async def test_a_file_that_is_not_parsed_is_said_so(session: Any, text: str, reason: str) -> None:
+    """Once in the log, however often it changes; in a hover at any place, as plain text; and by leanvibe/health."""
+    said = f"LeanVibe does not parse this file: {reason}."
+    session.open(text)
+    for _ in range(2):
+        session.change("y", {"line": 0, "character": 0})
+    await session.method("window/logMessage")
+    at = {"textDocument": {"uri": URI}, "position": {"line": 0, "character": 3}}
+    hover = (await session.call("textDocument/hover", at))["result"]
+    assert hover == {"contents": {"kind": "plaintext", "value": said}}
+    assert (await session.call("leanvibe/health"))["result"]["unparsed"] == [{"uri": URI, "reason": said}]
+    assert logged(session) == [f"{URI}: {said}"]
+
+
+@pytest.mark.parametrize(("language", "uri"), [("python", URI), ("klingon", "file:///a.tlh"), ("json", "untitled:1")])
+async def test_of_other_files_nothing_is_said(session: Any, language: str, uri: str) -> None:
+    """Those that are parsed, and those of a language that nobody here knows."""
+    session.open("{}\n" if language == "json" else "f()\n", uri, language)
+    at = {"textDocument": {"uri": uri}, "position": {"line": 0, "character": 0}}
+    assert (await session.call("textDocument/hover", at))["result"] is None
+    assert "unparsed" not in (await session.call("leanvibe/health"))["result"]
+    assert logged(session) == []

@@ -64,6 +64,9 @@ local function on_end(session, outcome, ending)
   local float = session.float
   if outcome == "answered" then
     show_answer(session, ending.result)
+  elseif ending.buffer_gone then
+    float:note("**Stopped: the buffer of this question was deleted.** Open the file again to ask about it.")
+    float:footer({ "stopped", "q closes" })
   elseif outcome == "cancelled" then
     float:footer({ ending.by_server and "cancelled by the server" or "stopped", "q closes" })
   elseif outcome == "lost" then

@@ -39,13 +39,16 @@ local function on_end(title, client_id, outcome, ending)
     require("leanvibe.status").answered(client_id, result.answer)
     if result.applied then
       server.tell(done(result))
-    elseif result.refusal ~= "" then
+    else
       refused(result.refusal, title, result.draft)
-    end -- else the editor refused the edit, which the server has told
+    end
   elseif err then
     refused(err.message, title, type(err.data) == "table" and err.data.draft or nil)
   else
-    server.tell(title .. (outcome == "lost" and (": the server stopped (%s)."):format(ending.how) or ": stopped."))
+    local why = outcome == "lost" and ("the server stopped (%s)."):format(ending.how)
+      or ending.buffer_gone and "stopped, its buffer was deleted."
+      or "stopped."
+    server.tell(title .. ": " .. why)
   end
   local data = { outcome = outcome, result = result, err = err }
   vim.api.nvim_exec_autocmds("User", { pattern = "LeanVibeChange", modeline = false, data = data })

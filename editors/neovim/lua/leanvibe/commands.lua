@@ -69,6 +69,24 @@ local function explain(call)
   end
 end
 
+--- A review of the function at the cursor, or of the lines. The server shows what it found and how far it is.
+---@param call leanvibe.Call
+local function review(call)
+  local of = document()
+  if not of then
+    return
+  end
+  local argument = { uri = vim.uri_from_bufnr(of.bufnr), version = of.version, range = range(of.client, call.lines) }
+  compat.request(of.client, "workspace/executeCommand", {
+    command = "leanvibe.judge",
+    arguments = { argument },
+  }, function(err)
+    if err then
+      server.warn(err.message)
+    end
+  end, of.bufnr)
+end
+
 ---@param lines? [integer, integer]
 ---@return vim.Diagnostic[] found of every server, on the lines or on that of the cursor
 local function diagnostics(lines)
@@ -126,6 +144,7 @@ local subcommands = {
   rename = change("rename", "Rename for clarity"),
   extract = change("extract", "Extract into a function"),
   change = change("rewrite", "Change"),
+  review = review,
   draft = function()
     require("leanvibe.change").show_draft()
   end,

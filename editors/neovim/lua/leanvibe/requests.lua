@@ -14,6 +14,7 @@ local WORK_TOKEN = "leanvibe/work/"
 ---@field err? lsp.ResponseError why it failed
 ---@field how? string how the server ended, when it is lost
 ---@field by_server? boolean the server cancelled it
+---@field buffer_gone? boolean it was cancelled because the buffer that it is about was deleted
 
 ---@class leanvibe.Hooks
 ---@field on_text? fun(text: string) a piece of the answer
@@ -26,6 +27,7 @@ local WORK_TOKEN = "leanvibe/work/"
 ---@field serial integer
 ---@field id integer?
 ---@field hooks leanvibe.Hooks
+---@field watch integer? the autocommand that notices when the buffer is deleted
 
 ---@type table<integer, leanvibe.Request>
 local running = {}
@@ -37,8 +39,36 @@ local serial = 0
 local function settle(one, outcome, ending)
   if running[one.serial] then -- else the reply crossed our cancel
     running[one.serial] = nil
+    if one.watch then
+      pcall(vim.api.nvim_del_autocmd, one.watch) -- it went with its buffer
+    end
     one.hooks.on_end(outcome, ending or {})
   end
+end
+
+--- Stop a request, if it still runs. Neovim never calls the handler of a cancelled one.
+---@param one leanvibe.Request
+---@param ending? leanvibe.End
+function M.cancel(one, ending)
+  if M.is_running(one) then
+    compat.cancel_request(one.client, one.id)
+    settle(one, "cancelled", ending)
+  end
+end
+
+--- Neovim closes a document with its buffer: nobody can look at what an answer about it is about.
+---@param one leanvibe.Request
+---@param bufnr integer
+local function stop_with_buffer(one, bufnr)
+  one.watch = vim.api.nvim_create_autocmd("BufUnload", {
+    buffer = bufnr,
+    desc = "Cancel what LeanVibe works on for a buffer that is deleted",
+    callback = vim.schedule_wrap(function() -- :edit unloads it too, but is attached again by then
+      if not vim.lsp.buf_is_attached(bufnr, one.client.id) then
+        M.cancel(one, { buffer_gone = true })
+      end
+    end),
+  })
 end
 
 --- Send a request with tokens of its own.
@@ -72,6 +102,7 @@ function M.send(client, method, params, bufnr, hooks)
     return nil
   end
   one.id = id
+  stop_with_buffer(one, bufnr)
   return one
 end
 
@@ -79,15 +110,6 @@ end
 ---@return boolean
 function M.is_running(one)
   return running[one.serial] ~= nil
-end
-
---- Stop a request, if it still runs. Neovim never calls the handler of a cancelled one.
----@param one leanvibe.Request
-function M.cancel(one)
-  if M.is_running(one) then
-    compat.cancel_request(one.client, one.id)
-    settle(one, "cancelled")
-  end
 end
 
 --- Stop all of them.
