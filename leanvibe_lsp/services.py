@@ -19,7 +19,7 @@ from leanvibe_lsp.engine.ledger import Ledger
 from leanvibe_lsp.engine.memory import estimate
 from leanvibe_lsp.engine.models.cache import models_dir
 from leanvibe_lsp.engine.scheduler import Scheduler
-from leanvibe_lsp.engine.select import Selection, candidates, probe_machine, select
+from leanvibe_lsp.engine.select import REMOTE, Selection, candidates, probe_machine, select
 from leanvibe_lsp.errors import ModelError
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from leanvibe_lsp.assist.changes.values import Change, ChangeRequest
     from leanvibe_lsp.assist.complete import Completer, Completion, CompletionRequest
     from leanvibe_lsp.assist.doctor import Report
+    from leanvibe_lsp.assist.judged import Judged, JudgeRequest
+    from leanvibe_lsp.assist.judging import Memory
+    from leanvibe_lsp.assist.rungs import RungModels
     from leanvibe_lsp.assist.summary import Summaries, Summary, SummaryRequest
     from leanvibe_lsp.engine.base import Engine, Loaded
     from leanvibe_lsp.engine.local.convert import Conversion, Recipe, WriteProgress
@@ -43,9 +46,10 @@ _LEDGER = Ledger()  # of the whole process: a server's clients may have services
 class Services:
     """What the doors (editor, terminal) call. One chain of engines, shared by all of them. Close it when done."""
 
-    def __init__(self, settings: Settings, chain: EngineChain) -> None:
+    def __init__(self, settings: Settings, chain: EngineChain, bigger: Callable[[], EngineChain] | None = None) -> None:
         self.settings = settings
         self.chain = chain
+        self._make_bigger = bigger or (lambda: chain)
         self._answers = AnswerCache(answers_path())
         self.workers = ThreadPoolExecutor(max_workers=limit("context.workers"), thread_name_prefix="leanvibe-work")
 
@@ -83,6 +87,33 @@ class Services:
         """See `assist.summary.Summaries.summary`."""
         return await self._summaries.summary(request, cancel)
 
+    async def judge(self, request: JudgeRequest, sink: AskSink, cancel: CancelToken) -> Judged:
+        """See `assist.judging.judge`."""
+        from leanvibe_lsp.assist.judging import judge
+        from leanvibe_lsp.assist.sureness import sureness
+
+        return await judge(
+            request,
+            models=self._rungs,
+            memory=self._judgements,
+            workers=self.workers,
+            sink=sink,
+            cancel=cancel,
+            calibrate=sureness().of_review,
+        )
+
+    @cached_property
+    def _rungs(self) -> RungModels:
+        from leanvibe_lsp.assist.rungs import RungModels
+
+        return RungModels(self.settings, self.chain, self._make_bigger, self.workers, self._answers)
+
+    @cached_property
+    def _judgements(self) -> Memory:
+        from leanvibe_lsp.assist.judging import Memory
+
+        return Memory()
+
     @cached_property
     def _completer(self) -> Completer:
         from leanvibe_lsp.assist.complete import Completer
@@ -108,6 +139,8 @@ class Services:
     def close(self) -> None:
         """Stop the engines; takes at most about a second."""
         self.chain.close(limit("engine.close_milliseconds") / 1000)
+        if "_rungs" in vars(self):
+            self._rungs.close(limit("engine.close_milliseconds") / 1000)
         self.workers.shutdown(wait=False, cancel_futures=True)
 
 
@@ -134,8 +167,12 @@ def create(settings: Settings) -> Services:
         host = EngineHost(plan, build, scheduler, name=name, prefix=stable_prefix, ledger=_LEDGER)
         return host
 
+    def bigger() -> EngineChain:
+        there = replace(settings, engine=REMOTE, model=None)
+        return EngineChain(lambda: candidates(there, probe_machine(), models_dir()), make)
+
     chain = EngineChain(lambda: candidates(settings, probe_machine(), models_dir()), make)
-    return Services(settings, chain)
+    return Services(settings, chain, bigger)
 
 
 def unloaded_model(settings: Settings) -> tuple[str, Loaded]:

@@ -62,9 +62,7 @@ def analyze(snapshot: Snapshot, settings: EditorSettings) -> tuple[Finding, ...]
     return _as_chosen(parsed.fact(f"findings {_name(rules)}", see).findings, snapshot, settings)
 
 
-def let_through(
-    findings: tuple[Finding, ...], snapshot: Snapshot, settings: EditorSettings
-) -> tuple[Finding, ...]:
+def let_through(findings: tuple[Finding, ...], snapshot: Snapshot, settings: EditorSettings) -> tuple[Finding, ...]:
     """Findings of other rungs, without those that a comment silences, and as loud as the settings say."""
     language = language_of(snapshot.language_id, snapshot.path)
     if findings and language is not None and MARK in snapshot.text and (parsed := syntax(snapshot)) is not None:

@@ -10,8 +10,11 @@ from leanvibe_lsp.core.text import Span
 from leanvibe_lsp.documents.gathered import NOTHING, Gathered
 from leanvibe_lsp.documents.snapshot import Snapshot
 from leanvibe_lsp.engine.base import FinishReason, Source, Usage
+from leanvibe_lsp.engine.confidence import Signs
 from leanvibe_lsp.engine.models.selftest import Verdict
 from leanvibe_lsp.engine.structured import Structure
+from leanvibe_lsp.tiers.calibrated import Task
+from leanvibe_lsp.tiers.intent.values import IntentGuess
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class AskRequest:
     """A question and its places; the first place is the one the question is about.
 
     `gathered` is what was found around it (`assist/gathering.py`); `secrets` are a person's globs of files that no
-    model may see, beside the built-in ones.
+    model may see, beside the built-in ones. `task` is what a confidence of the answer would be about.
     """
 
     question: str
@@ -45,8 +48,10 @@ class AskRequest:
     max_tokens: int | None = None
     temperature: float = 0.0
     structure: Structure | None = None
+    seed: int = 0
     gathered: Gathered = NOTHING
     secrets: tuple[str, ...] = ()
+    task: Task = "answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +132,7 @@ class Answer:
     """The end of a question that was answered.
 
     `verdict` is what is known of the model's weights; None for a server that cannot be asked, and where no model spoke.
+    `signs` is what the confidence was found from, and `digest` that of the weights; None where nobody knows.
     """
 
     answer: str
@@ -141,4 +147,7 @@ class Answer:
     finish_reason: FinishReason
     fallbacks: tuple[Fallback, ...] = ()
     verdict: Verdict | None = None
+    signs: Signs | None = None
+    digest: str | None = None
+    intent: IntentGuess | None = None  # what the question seemed to want; None for one the program has written
     remembered: bool = False  # the very same thing was asked before, and nothing was computed

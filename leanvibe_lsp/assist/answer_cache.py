@@ -21,11 +21,12 @@ from typing import TypeVar
 
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.engine.base import FinishReason, GenerationRequest
+from leanvibe_lsp.engine.confidence import Signs
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_SCHEMA = 1
+_SCHEMA = 2
 _TABLE = """
 CREATE TABLE IF NOT EXISTS answers (
     key BLOB PRIMARY KEY, content TEXT NOT NULL, bytes INTEGER NOT NULL, made REAL NOT NULL, used REAL NOT NULL
@@ -42,13 +43,16 @@ _SECONDS_A_DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What an answer was: its text, why it ended, its tokens, and how sure the model was of them."""
+    """What an answer was: its text, why it ended, its tokens, and what they say of how sure the model was.
+
+    `signs` is None where the model did not say.
+    """
 
     text: str
     reason: FinishReason
     prompt_tokens: int
     completion_tokens: int
-    confidence: float
+    signs: Signs | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +181,7 @@ def _parsed(content: str) -> Remembered | None:
     """What was written, or None for what somebody else wrote."""
     try:
         fields = json.loads(content)
-        return Remembered(**{**fields, "reason": FinishReason(fields["reason"])})
+        signs = Signs(**fields["signs"]) if fields["signs"] is not None else None
+        return Remembered(**{**fields, "reason": FinishReason(fields["reason"]), "signs": signs})
     except (ValueError, TypeError, KeyError):
         return None

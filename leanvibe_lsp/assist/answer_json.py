@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from leanvibe_lsp.assist.answer import Answer, Citation
 from leanvibe_lsp.engine.models.selftest import Verdict
+from leanvibe_lsp.tiers.intent.values import IntentGuess
 
 
 def answer_json(answer: Answer) -> dict[str, object]:
@@ -37,9 +38,16 @@ def answer_json(answer: Answer) -> dict[str, object]:
         },
         "finishReason": str(answer.finish_reason),
         "fallbacks": [{"engine": one.engine, "reason": one.reason} for one in answer.fallbacks],
+        "intent": _intent(answer.intent),
         "remembered": answer.remembered,
         "selftest": _selftest(answer.verdict),
     }
+
+
+def _intent(guess: IntentGuess | None) -> dict[str, object] | None:
+    if guess is None:
+        return None
+    return {"name": str(guess.intent), "confidence": guess.confidence, "method": guess.method}
 
 
 def _selftest(verdict: Verdict | None) -> dict[str, object] | None:

@@ -7,9 +7,9 @@ import copy
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from leanvibe_lsp.assist.answer import (
@@ -19,7 +19,6 @@ from leanvibe_lsp.assist.answer import (
     AskRequest,
     AskSink,
     Citation,
-    Confidence,
     Fallback,
     Restart,
     Stage,
@@ -28,17 +27,21 @@ from leanvibe_lsp.assist.answer import (
 from leanvibe_lsp.assist.answer_cache import AnswerCache, Remembered, answer_key
 from leanvibe_lsp.assist.fitting import Prompt, build_prompt
 from leanvibe_lsp.assist.hearing import Hearing
+from leanvibe_lsp.assist.sureness import alternatives, sureness
+from leanvibe_lsp.assist.wanted import planned, wanted
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.cancel import CancelToken, Deadline
 from leanvibe_lsp.documents.context import Packed
-from leanvibe_lsp.engine.base import Finished, GenerationRequest, Timing, Usage
+from leanvibe_lsp.engine.base import Chunk, Finished, FinishReason, GenerationRequest, Loaded, Timing, Usage
 from leanvibe_lsp.engine.chain import Skipped, may_fall_back
-from leanvibe_lsp.engine.confidence import mean_token_probability
+from leanvibe_lsp.engine.confidence import Signs, signs_of
 from leanvibe_lsp.engine.host import EngineHost, Ready
 from leanvibe_lsp.engine.scheduler import Priority
 from leanvibe_lsp.errors import Cancelled, DeadlineExceeded, LeanVibeError, ModelChanged, UsageError, Withheld
 
 log = logging.getLogger(__name__)
+# Writes the prompt for a model. Pure; raises LeanVibeError.
+Build = Callable[[AskRequest, Loaded], Prompt]
 
 
 class Hosts(Protocol):
@@ -61,17 +64,26 @@ async def ask(
     sink: AskSink,
     cancel: CancelToken,
     answers: AnswerCache | None = None,
+    build: Build | None = None,
+    priority: Priority = Priority.QUESTION,
+    here: bool = False,
 ) -> Answer:
     """Answer `request`; `sink` hears of it on the event loop's thread. Raises LeanVibeError.
+
+    `build` writes the prompt, where it is not `build_prompt` that does. With `here` no server is asked, even where one
+    would be: that raises Withheld.
 
     When an engine fails, the next one answers, and the answer says so. When the awaiting task is cancelled, or `cancel`
     is pulled, the engine stops within one token or one prefill chunk.
     """
     _check(request)
-    asking = _Asking(request, workers, sink, cancel, Deadline.after(limit("answer.seconds")), answers)
+    guess = None if build else await asyncio.get_running_loop().run_in_executor(workers, wanted, request)
+    request = planned(request, guess)
+    deadline = Deadline.after(limit("answer.seconds"))
+    asking = _Asking(request, workers, sink, cancel, deadline, answers, build or build_prompt, priority, here)
     try:
         async with asyncio.timeout(limit("answer.seconds")):
-            return await _first_that_answers(asking, hosts)
+            return replace(await _first_that_answers(asking, hosts), intent=guess)
     except TimeoutError as error:
         raise DeadlineExceeded(
             f"No answer within {limit('answer.seconds')} seconds.", next_step="Ask again, or ask for less."
@@ -130,6 +142,9 @@ class _Asking:
     cancel: CancelToken
     deadline: Deadline
     answers: AnswerCache | None
+    build: Build
+    priority: Priority
+    here: bool
     begin: float = field(default_factory=time.monotonic)
     told: bool = False  # some text of an answer went out
 
@@ -149,8 +164,10 @@ class _Asking:
         if host.status.ready is None:
             self.tell(Stage("loading model"))
         ready = await asyncio.wrap_future(
-            host.ready(priority=Priority.QUESTION, cancel=self.cancel, deadline=self.deadline)
+            host.ready(priority=self.priority, cancel=self.cancel, deadline=self.deadline)
         )
+        if self.here and ready.selection.is_remote:
+            raise Withheld("No model on this machine can answer.", next_step="Run `leanvibe models pull`.")
         self.tell(Stage("reading context"))
         prompt = await self._prompt(host, ready)
         generation = _generation(self.request, prompt)
@@ -163,10 +180,10 @@ class _Asking:
         """The prompt for a model. One that no prompt can be written for, its template is at fault, is not kept."""
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self.workers, build_prompt, self.request, ready.loaded)
+            return await loop.run_in_executor(self.workers, self.build, self.request, ready.loaded)
         except LeanVibeError as error:
             if may_fall_back(error):
-                await asyncio.wrap_future(host.give_up(error, priority=Priority.QUESTION, cancel=self.cancel))
+                await asyncio.wrap_future(host.give_up(error, priority=self.priority, cancel=self.cancel))
             raise
 
     async def _recall(self, key: bytes | None) -> _Heard | None:
@@ -182,7 +199,7 @@ class _Asking:
         now = time.monotonic()
         usage = Usage(kept.prompt_tokens, kept.prompt_tokens, kept.completion_tokens)
         finished = Finished(kept.text, kept.reason, usage, Timing(now - begin, 0.0))
-        return _Heard(finished, kept.confidence, begin, now, remembered=True)
+        return _Heard(finished, kept.signs, begin, now, remembered=True)
 
     async def _generate(
         self, host: EngineHost, ready: Ready, generation: GenerationRequest, key: bytes | None
@@ -193,7 +210,7 @@ class _Asking:
                 host.generate(
                     generation,
                     hearing.hear,
-                    priority=Priority.QUESTION,
+                    priority=self.priority,
                     cancel=self.cancel,
                     deadline=self.deadline,
                     loaded=ready.loaded,
@@ -206,12 +223,12 @@ class _Asking:
             raise
         finally:
             hearing.close()
-        sure = _sureness(ready, hearing.logprobs)
+        signs = _signs(ready, generation, hearing.chunks, whole=finished.reason is FinishReason.STOP)
         if self.answers is not None and key is not None:
             usage = finished.usage
-            kept = Remembered(finished.text, finished.reason, usage.prompt_tokens, usage.completion_tokens, sure)
+            kept = Remembered(finished.text, finished.reason, usage.prompt_tokens, usage.completion_tokens, signs)
             await asyncio.get_running_loop().run_in_executor(self.workers, self.answers.put, key, kept)
-        return _Heard(finished, sure, hearing.started, hearing.first, remembered=False)
+        return _Heard(finished, signs, hearing.started, hearing.first, remembered=False)
 
     def _answer(
         self, ready: Ready, prompt: Prompt, heard: _Heard, fallbacks: tuple[Fallback, ...], submitted: float
@@ -223,7 +240,7 @@ class _Asking:
             tier="mock" if ready.selection.is_mock else "model",
             model=ready.model,
             backend=ready.selection.backend,
-            confidence=_confidence(ready, heard.sure),
+            confidence=sureness().of_answer(ready, self.request, heard.signs),
             citations=_citations(prompt.packed),
             omitted=prompt.omitted,
             usage=finished.usage,
@@ -236,16 +253,18 @@ class _Asking:
             finish_reason=finished.reason,
             fallbacks=fallbacks,
             verdict=ready.verdict,
+            signs=heard.signs,
+            digest=ready.selection.located.digest if ready.selection.located is not None else None,
             remembered=heard.remembered,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    """A finished text, how sure the model was of it, and when the engine began and said its first word."""
+    """A finished text, the signs of how sure the model was of it, and when the engine began and said its first word."""
 
     finished: Finished
-    sure: float  # NaN when a server does not say
+    signs: Signs | None  # None where a server does not say
     started: float | None
     first: float | None
     remembered: bool
@@ -256,6 +275,8 @@ def _generation(request: AskRequest, prompt: Prompt) -> GenerationRequest:
         prompt.ids,
         prompt.max_tokens,
         temperature=request.temperature,
+        top_logprobs=alternatives(request.structure),
+        seed=request.seed,
         stop_loops=request.structure is None,
         structure=request.structure,
         messages=prompt.messages,
@@ -279,20 +300,13 @@ def _check(request: AskRequest) -> None:
         raise UsageError(f"The temperature {request.temperature} is not between 0 and 2.", next_step="0 is exact.")
 
 
-def _sureness(ready: Ready, logprobs: Sequence[float]) -> float:
-    """The mean probability of the tokens. A server may give it for some or for none: then NaN."""
+def _signs(ready: Ready, generation: GenerationRequest, chunks: Sequence[Chunk], *, whole: bool) -> Signs | None:
+    """What the tokens say. A server may give probabilities for some or for none: then None."""
     if ready.selection.is_remote:
-        logprobs = [value for value in logprobs if not math.isnan(value)]
-        return mean_token_probability(logprobs) if logprobs else math.nan
-    return mean_token_probability(logprobs)
-
-
-def _confidence(ready: Ready, sure: float) -> Confidence:
-    if ready.selection.is_mock:
-        return Confidence(0.0, "none: scripted text", calibrated=False)
-    if math.isnan(sure):
-        return Confidence(0.0, "none: the server does not say", calibrated=False)
-    return Confidence(sure, "mean-token-probability", calibrated=False)
+        chunks = [chunk for chunk in chunks if not math.isnan(chunk.logprob)]
+        if not chunks:
+            return None
+    return signs_of(chunks, prompt=generation.prompt, structure=generation.structure, whole=whole)
 
 
 def _citations(packed: Packed) -> tuple[Citation, ...]:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from leanvibe_lsp.assist.answer import AskSink, Stage, TextDelta
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.cancel import CancelToken
-from leanvibe_lsp.engine.base import Event, Finished, Prefill
+from leanvibe_lsp.engine.base import Chunk, Event, Finished, Prefill
 
 
 class Hearing:
@@ -40,7 +40,7 @@ class Hearing:
         self._next_at = 0.0
         self._closed = False
         self._sent = 0
-        self.logprobs: list[float] = []
+        self.chunks: list[Chunk] = []
         self.started: float | None = None  # when the engine took up the work
         self.first: float | None = None  # when the first token came
         self.failure: Exception | None = None  # what the sink raised
@@ -70,7 +70,7 @@ class Hearing:
             raise self.failure
         rest = finished.text[self._sent :]
         if rest:
-            self._sink(TextDelta(rest, len(self.logprobs)))
+            self._sink(TextDelta(rest, len(self.chunks)))
 
     def _note_time(self, event: Event, now: float) -> bool:
         """True for the first event and the first token: these are handed over at once."""
@@ -100,8 +100,8 @@ class Hearing:
             if isinstance(event, Prefill):
                 self._sink(Stage("reading prompt", round(100 * event.done / max(1, event.total))))
             else:
-                self.logprobs.append(event.logprob)
+                self.chunks.append(event)
                 text += event.text
         if text:
             self._sent += len(text)
-            self._sink(TextDelta(text, len(self.logprobs)))
+            self._sink(TextDelta(text, len(self.chunks)))

@@ -163,6 +163,11 @@ def show_footer(answer: Answer) -> None:
 
 
 def _sureness(confidence: Confidence) -> str:
+    """In words: what a probability means, or that there is none."""
+    if confidence.calibrated:
+        in_ten = round(10 * confidence.value)
+        share = {0: "hardly any", 10: "nearly all"}.get(in_ten, f"about {in_ten} in 10")
+        return f"confidence {confidence.value:.2f}: {share} like this are right ({confidence.method})"
     if confidence.method != "mean-token-probability":
         return f"confidence {confidence.method}"
     return f"confidence {confidence.value:.2f} (raw mean token probability, not calibrated)"

@@ -93,7 +93,7 @@ def needed_for(intent: str) -> float:
         "search": limit("accept.search"),
         "chat": limit("accept.chat"),
         "unknown": limit("accept.unknown"),
-        "intent": limit("accept.intent"),
+        "intent": limit("intent.alone_percent"),
     }
     return percent.get(intent, max(percent.values())) / 100
 

@@ -17,6 +17,8 @@ from leanvibe_lsp.core.text import LineIndex, Span
 from leanvibe_lsp.tiers.finding import Finding, Severity, Tag
 
 UNUSED = "leanvibe/unused-suppression"
+# What is found elsewhere, so that nobody here can tell whether a comment about it is of use.
+OTHER_RUNGS = ("leanvibe/risk", "leanvibe/review", "leanvibe/unsure")
 MARK = "leanvibe: ignore"  # a text without it has no directive
 
 _DIRECTIVE = re.compile(r"(?<![\w`])leanvibe: ignore(?P<file>-file)?(?:\[(?P<rules>[^\]\r\n]*)\])?(?![\w`-])")
@@ -73,7 +75,9 @@ def silenced(findings: Sequence[Finding], found: Sequence[Directive], lines: Lin
         if not hits:
             kept.append(finding)
     for directive in found:
-        unused = tuple(rule for rule in directive.rules or ("",) if (directive, rule) not in used)
+        unused = tuple(
+            rule for rule in directive.rules or ("",) if (directive, rule) not in used and rule not in OTHER_RUNGS
+        )
         if unused:
             kept.append(_hint(directive, unused, lines))
     return tuple(sorted(kept, key=lambda finding: (finding.span.start, finding.span.end, finding.rule)))

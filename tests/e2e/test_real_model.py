@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -45,9 +46,9 @@ def test_an_answer_streams(engine: str, backend: str, start_server: Start) -> No
     assert len(pieces) > 1
     assert "".join(pieces) == first["answer"]
     assert (first["tier"], first["model"], first["backend"]) == ("model", "smollm2", backend)
-    assert first["confidence"]["method"] == "mean-token-probability"
-    assert first["confidence"]["calibrated"] is False
-    assert 0.2 < first["confidence"]["value"] <= 1
+    assert re.fullmatch(r"calibrated: answer, smollm2, \d+ cases, ECE 0\.0\d", first["confidence"]["method"])
+    assert first["confidence"]["calibrated"] is True
+    assert 0 < first["confidence"]["value"] < 1
     assert first["citations"][0]["uri"] == _URI
     assert first["usage"]["completionTokens"] > 10
     assert [value["kind"] for value in (server.progress("work")[0], server.progress("work")[-1])] == ["begin", "end"]

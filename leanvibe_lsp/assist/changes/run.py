@@ -60,6 +60,7 @@ async def change(
             structure=task.structure,
             gathered=request.gathered,
             secrets=request.secrets,
+            task="fix",
         )
         answer = await ask(asked, told, _child(cancel))
         cancel.check()

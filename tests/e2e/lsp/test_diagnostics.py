@@ -67,7 +67,13 @@ def test_a_client_that_knows_more_gets_more(start_server: Any) -> None:
             "source": "leanvibe",
             "message": "Nothing is filled into this f-string.",
             "tags": [1],
-            "data": {"rule": "python/f-string-without-placeholder", "fix": True},
+            "data": {
+                "rule": "python/f-string-without-placeholder",
+                "fix": True,
+                "rung": "rules",
+                "confidence": 0.95,
+                "silence": "leanvibe: ignore[python/f-string-without-placeholder]",
+            },
         },
         {
             "range": at(1, 8, 25),
@@ -77,7 +83,13 @@ def test_a_client_that_knows_more_gets_more(start_server: Any) -> None:
             "source": "leanvibe",
             "message": "Somebody else can make this file between the name and its use.",
             "tags": [2],
-            "data": {"rule": "python/mktemp", "fix": False},
+            "data": {
+                "rule": "python/mktemp",
+                "fix": False,
+                "rung": "rules",
+                "confidence": 0.9,
+                "silence": "leanvibe: ignore[python/mktemp]",
+            },
         },
     ]
 

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from leanvibe_lsp.assist.answer_cache import AnswerCache, Remembered, answer_key
 from leanvibe_lsp.config.limits import LIMITS
 from leanvibe_lsp.engine.base import FinishReason, GenerationRequest, Message, Source
+from leanvibe_lsp.engine.confidence import Signs
 from leanvibe_lsp.engine.structured import Structure
 
 _DAY = 86_400
 _REQUEST = GenerationRequest((1, 2, 3), 20, stop=("x",), stop_loops=True)
-_ANSWER = Remembered("naïve \U0001f600\x00", FinishReason.LENGTH, 3, 20, 0.75)
+_ANSWER = Remembered("naïve \U0001f600\x00", FinishReason.LENGTH, 3, 20, Signs(20, 0.75, 0.5, 0.25, 0.125, whole=False))
 
 
 class Clock:

@@ -149,6 +149,8 @@ async def test_a_real_engine_gives_confidence_and_timing(rooms: list[Room]) -> N
     assert answer.confidence.value == pytest.approx(0.9)
     assert answer.confidence.method == "mean-token-probability"
     assert not answer.confidence.calibrated
+    assert answer.signs is not None
+    assert answer.signs.mean == answer.confidence.value
     assert answer.timing.tokens_per_second == pytest.approx(50.0)
     assert 0 <= answer.timing.first_token_seconds <= answer.timing.total_seconds
     assert "loading model" not in [event.title for event in room.heard if isinstance(event, Stage)]
@@ -385,7 +387,7 @@ async def test_the_very_same_question_is_answered_from_the_cache(rooms: list[Roo
     assert engine.generations == made
     assert (first.remembered, second.remembered) == (False, True)
     assert second.answer == first.answer == room.text
-    assert second.confidence == first.confidence
+    assert (second.confidence, second.signs) == (first.confidence, first.signs)
     assert second.citations == first.citations
     assert second.usage.cached_tokens == second.usage.prompt_tokens == first.usage.prompt_tokens
     assert answer_json(second)["remembered"] is True
@@ -729,8 +731,9 @@ async def test_those_who_wait_for_a_dead_engine_do_not_load_it_again(chained: Ma
 
     room = chained(one=Held, two=KnowingEngine)
     tasks = [asyncio.ensure_future(room.ask(str(number))) for number in range(6)]
-    await asyncio.sleep(0)
-    assert room.chain.first()[0].queue_depth >= 5
+    async with asyncio.timeout(WAIT):
+        while room.chain.first()[0].queue_depth < 5:
+            await asyncio.sleep(0)
     go_on.set()
     answers = await asyncio.gather(*tasks)
     assert {(answer.model, len(answer.fallbacks)) for answer in answers} == {("two", 1)}

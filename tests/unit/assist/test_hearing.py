@@ -64,7 +64,7 @@ def test_later_tokens_come_together(room: Room) -> None:
     assert len(room.text) <= 41
     room.hearing.finish(finished("x" * 201))
     assert "".join(room.text) == "x" * 201
-    assert len(room.hearing.logprobs) == 201
+    assert len(room.hearing.chunks) == 201
 
 
 @given(st.lists(st.tuples(st.text(max_size=4), st.floats(0, 0.2)), max_size=30), st.text(max_size=5))

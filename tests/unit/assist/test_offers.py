@@ -71,6 +71,8 @@ def test_a_cursor_is_about_the_definition_around_it() -> None:
         ("Extract into a function", "", NO_STATEMENTS),
         ("Document 'put'", put, ""),
         ("Write tests for 'put'", put, ""),
+        ("Review 'put' with LeanVibe", put, ""),
+        ("Review this file with LeanVibe", TEXT, ""),
     ]
 
 
@@ -108,9 +110,10 @@ def test_outside_of_all_definitions_the_reason_is_said() -> None:
 
 
 def test_a_reason_from_outside_counts_for_all_that_needs_a_model() -> None:
-    """No model, a secret file: said with every offer of a place."""
+    """No model, a secret file: said with every offer of a place but a review, which begins on rungs without one."""
     found = for_place(snapshot_of(TEXT), span_of(TEXT, "class Box"), reason="No model.")
-    assert {offer.reason for offer in found} == {"No model."}
+    assert {offer.reason for offer in found if offer.act is not Act.REVIEW} == {"No model."}
+    assert {offer.reason for offer in found if offer.act is Act.REVIEW} == {""}
 
 
 def test_what_cannot_work_here_is_not_offered() -> None:

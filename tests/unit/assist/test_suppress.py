@@ -71,6 +71,11 @@ def test_a_rule_joins_those_that_are_ignored_already() -> None:
         ("python", "q = '''\nb\n'''\n", "b"),
         ("python", "x = f(a) + \\\n    f(b) + \\\n    1\n", "b"),
         ("shellscript", "f a \\\n  $b \\\n  c\n", "$b"),
+        ("python", 'x = f"""\n{f(a)}\n"""\n', "f(a)"),
+        ("python", 'x = f"""{\nf(a)\n}"""\n', "f(a)"),
+        ("javascript", "x = `\n${f(a)}\n`;\n", "f(a)"),
+        ("javascript", "x = `${\nf(a)\n}`;\n", "f(a)"),
+        ("javascriptreact", "x = <p>\n  {f(a)}\n</p>;\n", "f(a)"),
         ("c", "#define X(a) \\\n  f(a) + \\\n  g(a)\n", "f(a)"),
     ],
 )

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from leanvibe_lsp.assist.answer_cache import AnswerCache, Remembered, answers_path
 from leanvibe_lsp.cli.app import app
 from leanvibe_lsp.engine.base import FinishReason
+from leanvibe_lsp.engine.confidence import Signs
 
 _RUNNER = CliRunner()
 
@@ -18,7 +19,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AnswerCache:
     """A cache with one answer."""
     monkeypatch.setenv("LEANVIBE_CACHE_DIR", str(tmp_path / "cache"))
     cache = AnswerCache(answers_path())
-    cache.put(b"key", Remembered("an answer", FinishReason.STOP, 1, 2, 0.5))
+    cache.put(b"key", Remembered("an answer", FinishReason.STOP, 1, 2, Signs(2, 0.5, 0.5, 0.5, 0.0)))
     return cache
 
 

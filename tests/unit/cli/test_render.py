@@ -140,6 +140,9 @@ def test_the_footer(capsys: pytest.CaptureFixture[str]) -> None:
         "smollm2 · llama.cpp · rung: model · confidence 0.88 (raw mean token probability, not calibrated) · "
         "100 + 20 tokens, 40 cached · first token 0.25 s · 33 tok/s\n"
     )
+    show_footer(replace(answer(), confidence=Confidence(0.34, "calibrated: answer, smollm2, 9 cases", calibrated=True)))
+    said = "confidence 0.34: about 3 in 10 like this are right (calibrated: answer, smollm2, 9 cases) · "
+    assert said in capsys.readouterr().err
     show_footer(answer(FinishReason.LENGTH))
     assert "The answer was cut at its longest" in capsys.readouterr().err
     show_footer(answer(FinishReason.LOOP))
