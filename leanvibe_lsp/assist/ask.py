@@ -38,6 +38,7 @@ from leanvibe_lsp.engine.confidence import Signs, signs_of
 from leanvibe_lsp.engine.host import EngineHost, Ready
 from leanvibe_lsp.engine.scheduler import Priority
 from leanvibe_lsp.errors import Cancelled, DeadlineExceeded, LeanVibeError, ModelChanged, UsageError, Withheld
+from leanvibe_lsp.tiers.intent.values import IntentGuess
 
 log = logging.getLogger(__name__)
 # Writes the prompt for a model. Pure; raises LeanVibeError.
@@ -77,7 +78,7 @@ async def ask(
     is pulled, the engine stops within one token or one prefill chunk.
     """
     _check(request)
-    guess = None if build else await asyncio.get_running_loop().run_in_executor(workers, wanted, request)
+    guess = None if build else await _guess(request, workers)
     request = planned(request, guess)
     deadline = Deadline.after(limit("answer.seconds"))
     asking = _Asking(request, workers, sink, cancel, deadline, answers, build or build_prompt, priority, here)
@@ -90,6 +91,13 @@ async def ask(
         ) from error
     finally:
         cancel.cancel("the question is closed")
+
+
+async def _guess(request: AskRequest, workers: Executor) -> IntentGuess | None:
+    try:
+        return await asyncio.get_running_loop().run_in_executor(workers, wanted, request)
+    except RuntimeError:  # the workers have ended; the engine says so in better words
+        return None
 
 
 async def _first_that_answers(asking: _Asking, hosts: Hosts) -> Answer:

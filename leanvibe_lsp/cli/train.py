@@ -23,6 +23,8 @@ _EXAMPLES = """
   leanvibe train intent --output intent.json
 
   leanvibe train intent --data ./eval --seed 7 --json
+
+  leanvibe train risk --output risk.json
 """
 
 app = typer.Typer(
@@ -31,11 +33,6 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
-
-
-@app.callback()  # without it Typer would make the only command the app itself
-def _root() -> None:
-    pass
 
 
 @app.command("intent", epilog=_EXAMPLES)
@@ -58,6 +55,35 @@ def intent(
 
     examples = (*own_examples(), *(external_examples(data.expanduser()) if data is not None else ()))
     with progress_bar("train intent") as show:
+        model = train(examples, seed=seed, date=_day(date), progress=show)
+    content = to_content(model)
+    _write(output.expanduser(), seal(content))
+    if as_json:
+        print_json({"path": str(output), "digest": digest_of(content), **model.card.to_json()})
+    else:
+        _show(model.card, output, digest_of(content))
+
+
+@app.command("risk", epilog=_EXAMPLES)
+def risk(
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also fit the cases of bandit and ruff in DIR/risk.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Decides which tasks are judged together.")] = 0,
+    output: Annotated[Path, typer.Option(metavar="FILE", help="The new file.")] = Path("risk.json"),
+    date: Annotated[
+        str | None, typer.Option(metavar="YYYY-MM-DD", help="Date in its card; today if not given.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the card as one JSON object.")] = False,
+) -> None:
+    """Fit the model that tells which code deserves a look; the same data, rules and seed make the same file."""
+    from leanvibe_lsp.tiers.risk.model import to_content
+    from leanvibe_lsp.tiers.training.card import digest_of, seal
+    from leanvibe_lsp.tiers.training.risk import train
+    from leanvibe_lsp.tiers.training.risk_data import external_examples, own_examples
+
+    examples = (*own_examples(), *(external_examples(data.expanduser()) if data is not None else ()))
+    with progress_bar("train risk") as show:
         model = train(examples, seed=seed, date=_day(date), progress=show)
     content = to_content(model)
     _write(output.expanduser(), seal(content))
@@ -108,7 +134,7 @@ def _show(card: Card, file: Path, digest: str) -> None:
     for source in card.sources:
         print(f"{source.rows:>8,} rows of {source.name} ({source.licence})")
     for name, value in card.metrics.items():
-        print(f"{name:32}{value:>8,.3f}" if value != int(value) or value <= 1 else f"{name:32}{value:>8,.0f}")
+        print(f"{name:44}{value:>8,.3f}" if value != int(value) or value <= 1 else f"{name:44}{value:>8,.0f}")
     for one in card.reliability:
         print(f"said {one.low:.1f} to {one.high:.1f}   right {one.accuracy:.2f}   of {one.count}")
     print(f"{file} is here: {file.stat().st_size / 1e3:,.0f} kB, digest {digest[:16]}")

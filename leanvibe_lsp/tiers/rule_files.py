@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.errors import UsageError
@@ -276,7 +276,9 @@ def _children(node: Any, part: Any) -> Iterator[tuple[int, Any]]:
 
 @cache
 def _form() -> type[BaseModel]:
-    from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+    from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+    globs = Annotated[list[str | dict[str, Any]], AfterValidator(_globs)]
 
     class RuleForm(BaseModel):
         """A rule as it stands in a file. `metadata` and `labels` are taken and not used."""
@@ -296,13 +298,13 @@ def _form() -> type[BaseModel]:
         tags: list[Tag] = []
         rule: dict[str, Any] | None = None
         flow: dict[str, Any] | None = None
-        needs: str | None = None
-        files: list[str | dict[str, Any]] = []
-        ignores: list[str | dict[str, Any]] = []
+        needs: Annotated[str | None, AfterValidator(_regex)] = None
+        files: globs = []
+        ignores: globs = []
         constraints: dict[str, Any] | None = None
         utils: dict[str, Any] | None = None
         transform: dict[str, Any] | None = None
-        rewriters: Any = None
+        rewriters: Annotated[Any, AfterValidator(_absent)] = None
         fix: str | dict[str, Any] | None = None
         fix_title: str = Field(default="", alias="fixTitle")
         valid: list[str] = []
@@ -310,29 +312,6 @@ def _form() -> type[BaseModel]:
         fixed: list[str] = []
         metadata: Any = None
         labels: Any = None
-
-        @field_validator("needs")
-        @classmethod
-        def _is_regex(cls, given: str | None) -> str | None:
-            try:
-                re.compile(given or "")
-            except (re.error, OverflowError, RecursionError) as error:
-                raise ValueError(f"is no regular expression of Python's: {error}") from None
-            return given
-
-        @field_validator("files", "ignores")
-        @classmethod
-        def _are_globs(cls, given: list[str | dict[str, Any]]) -> list[str | dict[str, Any]]:
-            if any(isinstance(one, dict) and not isinstance(one.get("glob"), str) for one in given):
-                raise ValueError("a list of globs is needed")
-            return given
-
-        @field_validator("rewriters")
-        @classmethod
-        def _is_not_there(cls, given: Any) -> Any:
-            if given:
-                raise ValueError("they are not supported here; write the fix without them, or leave it out")
-            return given
 
         @model_validator(mode="after")
         def _is_one_kind(self) -> RuleForm:
@@ -343,3 +322,23 @@ def _form() -> type[BaseModel]:
             return self
 
     return RuleForm
+
+
+def _regex(given: str | None) -> str | None:
+    try:
+        re.compile(given or "")
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"is no regular expression of Python's: {error}") from None
+    return given
+
+
+def _globs(given: list[str | dict[str, Any]]) -> list[str | dict[str, Any]]:
+    if any(isinstance(one, dict) and not isinstance(one.get("glob"), str) for one in given):
+        raise ValueError("a list of globs is needed")
+    return given
+
+
+def _absent(given: Any) -> Any:
+    if given:
+        raise ValueError("they are not supported here; write the fix without them, or leave it out")
+    return given

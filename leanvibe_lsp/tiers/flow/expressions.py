@@ -108,6 +108,11 @@ class Expressions:
         value = int(text) if text.isdecimal() and len(text) < 18 and (text[0] != "0" or len(text) == 1) else UNKNOWN
         return p.Const(node.start_byte, node.end_byte, value)
 
+    def _unary(self, node: Tree, depth: int) -> p.Expression:
+        of = self._other(node, depth)
+        value = of.value if isinstance(of, p.Const) and self.field(node, "operator") == "-" else UNKNOWN
+        return p.Const(node.start_byte, node.end_byte, -value if type(value) is int else UNKNOWN)
+
     def _string(self, node: Tree, depth: int) -> p.Expression:
         """A literal, or an f-string as its parts."""
         parts: list[p.Expression] = []
@@ -281,6 +286,7 @@ class Expressions:
         "binary_operator": _binary,
         "boolean_operator": _logic,
         "not_operator": _not,
+        "unary_operator": _unary,
         "comparison_operator": _compare,
         "conditional_expression": _choice,
         "named_expression": _walrus,

@@ -34,6 +34,8 @@ def test_show_says_where_a_value_is_from(workspace: Path, monkeypatch: pytest.Mo
         "diagnostics.enabled = true  # default",
         "diagnostics.severity = {}  # default",
         "diagnostics.overrides = []  # default",
+        "diagnostics.classifier = true  # default",
+        'diagnostics.model = "demand"  # default',
         "inlineCompletion.enabled = false  # default",
         "codeLens.enabled = false  # default",
         "hover.summary = false  # environment",

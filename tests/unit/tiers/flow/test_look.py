@@ -27,6 +27,14 @@ def found(text: str) -> list[Finding]:
 
 
 _REACHES = {
+    "the last element of a list": (
+        ("command", "values[-1]"),
+        """
+def f():
+    values = ["date", "time", request.args["a"]]
+    os.system(values[-1])
+""",
+    ),
     "a form, through base64": (
         ("command", 'f"echo {bar}"'),
         """
@@ -297,12 +305,12 @@ def f():
 }
 
 _ENDS = {
-    "a difference that is certainly large": (
+    "a difference that is certainly small": (
         """
 def f():
     param = request.headers.get("X")
     num = 86
-    bar = "x" if 7 * 42 - num > 200 else param
+    bar = "x" if 7 * 42 - num < 300 else param
     os.popen("ls " + bar)
 """
     ),
