@@ -19,6 +19,7 @@ from leanvibe_lsp.core.text import LineIndex, Span
 from leanvibe_lsp.errors import UsageError
 
 OWN = Path(__file__).parents[1] / "risk" / "data" / "snippets.jsonl"
+BLIND = OWN.with_name("blind.jsonl")
 LICENCES = {"own": "Apache-2.0", "PyCQA/bandit examples": "Apache-2.0", "astral-sh/ruff fixtures": "MIT"}
 _BANDIT, _RUFF = "PyCQA/bandit examples", "astral-sh/ruff fixtures"
 _FOLDER = "risk"
@@ -43,18 +44,25 @@ class Example:
 
 def own_examples() -> tuple[Example, ...]:
     """Our rows. Raises UsageError for a bad line."""
-    return tuple(
-        Example(
+    return tuple(_own(OWN, "own"))
+
+
+def blind_examples() -> tuple[Example, ...]:
+    """Programs by an author who saw neither rules nor rows; nothing is ever fitted on them, nor tuned for them."""
+    return tuple(_own(BLIND, "blind"))
+
+
+def _own(file: Path, source: str) -> Iterator[Example]:
+    for row in _rows(file, ("text", "risky", "cwe", "why", "group", "split")):
+        yield Example(
             text=row["text"],
             span=Span(0, len(row["text"])),
             risky=row["risky"],
             kind=str(row["cwe"] or ""),
             group=row["group"],
-            source="own",
+            source=source,
             kept_aside=row["split"] == "test",
         )
-        for row in _rows(OWN, ("text", "risky", "cwe", "why", "group", "split"))
-    )
 
 
 def external_examples(folder: Path, *, rules: tuple[str, ...] = ("flake8_bandit",)) -> tuple[Example, ...]:

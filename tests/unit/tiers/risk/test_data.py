@@ -9,7 +9,7 @@ import re
 import tokenize
 from collections import defaultdict
 
-from leanvibe_lsp.tiers.training.risk_data import OWN, own_examples
+from leanvibe_lsp.tiers.training.risk_data import OWN, blind_examples, own_examples
 
 _GIVEAWAY = re.compile(
     r"(?i)\b(unsafe|insecure|vulnerab\w*|secure version|safe version|danger\w*|exploit\w*|injection|attack\w*|risky"
@@ -67,3 +67,10 @@ def test_no_snippet_says_what_it_is():
 
 def _may_say(node):
     return isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+
+
+def test_nothing_is_fitted_on_the_blind_programs() -> None:
+    """No program of the blind set is among the rows that are trained on, whatever its layout."""
+    fitted = {"".join(one.text.split()) for one in own_examples()}
+    assert not [one.group for one in blind_examples() if "".join(one.text.split()) in fitted]
+    assert len(blind_examples()) > 100
