@@ -74,7 +74,8 @@ async def evaluate(run: Run) -> Measured:
             run.cancel.check()
             looked.append(Looked(pair, *(_by_rules(text, pair.language) for text in (pair.buggy, pair.fixed))))
         if looked:
-            sections.append(of_pairs(f"{title}: rules", looked, seed=run.seed, notes=(_HARD,)))
+            quoted = (_HARD,) if title.startswith(("quixbugs", "humanevalpack")) else ()
+            sections.append(of_pairs(f"{title}: rules", looked, seed=run.seed, notes=quoted))
     sections += await _with_model(run, [one for pairs in sets.values() for one in pairs], not_run)
     return sections, not_run
 

@@ -27,7 +27,7 @@ from leanvibe_lsp.tiers.finding import Category, Finding
 from leanvibe_lsp.tiers.risk.values import Risk
 from leanvibe_lsp.tiers.rules import rules_for
 from leanvibe_lsp.tiers.scan import scan
-from leanvibe_lsp.tiers.training.risk_data import Example, bandit_examples, own_examples, ruff_examples
+from leanvibe_lsp.tiers.training.risk_data import Example, bandit_examples, blind_examples, own_examples, ruff_examples
 
 DATA = (BANDIT, GOSEC, RUFF_EXPECTED, RUFF_FIXTURES)
 _PEERS = {
@@ -70,7 +70,8 @@ async def evaluate(run: Run) -> Measured:
 
 def _sets(folder: Path | None) -> dict[str, list[Example]]:
     own = [one for one in own_examples() if one.kept_aside]
-    sets = {f"own, kept aside ({len(own)} programs)": own}
+    blind = list(blind_examples())
+    sets = {f"own, kept aside ({len(own)} programs)": own, f"blind ({len(blind)} programs)": blind}
     if folder is not None:
         sets["bandit, files"] = list(bandit_examples(folder))
         sets["ruff S, functions and statements"] = list(ruff_examples(folder, ("flake8_bandit",)))
