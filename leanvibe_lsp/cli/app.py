@@ -11,7 +11,22 @@ import typer
 from typer.core import TyperGroup
 
 from leanvibe_lsp import __version__
-from leanvibe_lsp.cli import ask, cache, config, convert, doctor, models, receipts, serve
+from leanvibe_lsp.cli import (
+    ask,
+    cache,
+    check,
+    config,
+    convert,
+    doctor,
+    eval,
+    explain,
+    feedback,
+    models,
+    receipts,
+    rules,
+    serve,
+    train,
+)
 from leanvibe_lsp.cli.output import leave
 from leanvibe_lsp.errors import Cancelled, LeanVibeError
 
@@ -40,20 +55,26 @@ class _Commands(TyperGroup):
 app = typer.Typer(
     name="leanvibe",
     cls=_Commands,
-    help="Ask a local model about code: in the terminal, and in any editor that speaks LSP. "
+    help="A local model and rules for code: in the terminal, and in any editor that speaks LSP. "
     "Nothing leaves this machine unless you switch a server on.",
     epilog="Exit codes: 0 done, 2 usage, 3 no usable model, 4 the engine failed, 130 cancelled; "
-    "`doctor`: 1 degraded, 2 broken.",
+    "`doctor`: 1 degraded, 2 broken; `check`: 1 findings, 4 partly run.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("ask")(ask.ask)
+app.command("check")(check.check)
+app.command("explain")(explain.explain)
 app.command("doctor")(doctor.doctor)
 app.command("receipts")(receipts.receipts)
 app.command("serve")(serve.serve)
 models.app.command("convert", epilog=convert.EXAMPLES)(convert.convert)
+app.command("eval", epilog=eval.EXAMPLES)(eval.evaluate)
+app.add_typer(rules.app, name="rules")
+app.add_typer(feedback.app, name="feedback")
+app.add_typer(train.app, name="train")
 app.add_typer(models.app, name="models")
 app.add_typer(cache.app, name="cache")
 app.add_typer(config.app, name="config")
