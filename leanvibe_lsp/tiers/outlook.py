@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 # What the root of a tree is called, in the grammars of any of our languages.
-_ROOTS = (
-    "module program source_file compilation_unit translation_unit source document stylesheet chunk stream haskell "
-    "config_file"
-)
+_ROOTS = """
+module program source_file compilation_unit translation_unit source document stylesheet chunk stream haskell config_file
+"""
+ROOTS = frozenset(_ROOTS.split())
 _READING = ("has", "regex", "pattern", "not", "matches")
 
 
@@ -56,7 +56,7 @@ def _may_be_root(rule: Mapping[str, Any], utils: Mapping[str, Any], seen: frozen
 def _excludes_root(name: str, value: Any, utils: Mapping[str, Any], seen: frozenset[str]) -> bool:
     match name, value:
         case "kind", str():
-            return value not in _ROOTS.split()
+            return value not in ROOTS
         case "pattern", str():
             return not value.strip().startswith("$") or not value.strip().lstrip("$").replace("_", "A").isalnum()
         case ("pattern", Mapping()) | (("inside" | "follows" | "precedes" | "nthChild"), _):

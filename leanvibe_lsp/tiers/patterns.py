@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from leanvibe_lsp.core.text import Span
@@ -26,9 +25,6 @@ LANGUAGES = frozenset(_NAMES.split())
 
 _VARIABLE = re.compile(r"\$\$\$([A-Z_][A-Z0-9_]*)|\$([A-Z_][A-Z0-9_]*)")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_BROKEN = "ERROR"
-_DOLLARS = re.compile(r"\$+(?=[A-Z_])")
-_ANY_NODE = re.compile(r"\$+[A-Z_][A-Z0-9_]*")
 _BACKTRACE = re.compile(r"\s*Stack backtrace:.*", re.DOTALL)
 
 
@@ -44,18 +40,9 @@ class Match:
         self.span = Span(at.start.index, at.end.index)
 
     @property
-    def kind(self) -> str:
-        """What the grammar calls the place."""
-        return self._node.kind()
-
-    @property
     def quote(self) -> str:
         """What ast-grep says the text of the place is; a lone surrogate reads as U+FFFD."""
         return self._node.text()
-
-    def binds(self, name: str) -> bool:
-        """Whether the variable stands for a node here."""
-        return self._node.get_match(name) is not None
 
     def filled(self, template: str) -> str:
         """The template with `$NAME` and `$$$NAMES` replaced by the text they stand for; "" for what is not bound."""
@@ -88,11 +75,6 @@ class Place:
         at = self._node.range()
         return Span(at.start.index, at.end.index)
 
-    @property
-    def broken(self) -> bool:
-        """Whether there is something in it that the grammar does not know."""
-        return self._node.kind() == _BROKEN or self._node.find(kind=_BROKEN) is not None
-
     def parts(self) -> list[Place]:
         """The nodes right below it."""
         return [Place(node, self.text) for node in self._node.children()]
@@ -124,17 +106,3 @@ class Tree(Place):
         if language not in LANGUAGES:
             raise ValueError(f"ast-grep has no {language}")
         super().__init__(SgRoot(_LONE_SURROGATE.sub("\ufffd", text), language).root(), text)
-
-
-@cache
-def kind_of_pattern(pattern: str, language: str) -> frozenset[str] | None:
-    """The kind of node that a pattern fits: that of its own text, with names for its variables. None: not known."""
-    if _ANY_NODE.fullmatch(pattern.strip()):
-        return None
-    text = _DOLLARS.sub("v", pattern)
-    try:
-        found = Tree(text, language).find({"rule": {"pattern": pattern}})
-    except UsageError:
-        return None
-    kinds = [(match.span.start - match.span.end, number, match.kind) for number, match in enumerate(found)]
-    return frozenset({min(kinds)[2]}) if kinds else None

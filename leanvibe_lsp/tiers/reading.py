@@ -1,7 +1,6 @@
-"""What structural rules find in a text.
+"""What ast-grep finds in a text: of rules that are not evaluated here.
 
-What costs is to parse, to walk the tree and to tell ast-grep what to look for: a text without the words that a rule
-needs is not parsed for it, and one parse and one walk serve all rules.
+A text without the words that a rule needs is not parsed for it, and one parse serves all rules.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from leanvibe_lsp.core.text import Span
-from leanvibe_lsp.tiers.combined import fitting
 from leanvibe_lsp.tiers.finding import Finding
 from leanvibe_lsp.tiers.patterns import Tree
 from leanvibe_lsp.tiers.rule import Rule
@@ -19,7 +17,7 @@ from leanvibe_lsp.tiers.words import Vocabulary, may_fit, vocabulary
 
 
 class Reading:
-    """A text in a language, parsed when that is needed, and once. One thread at a time."""
+    """A text in a language, parsed by ast-grep when that is needed, and once. One thread at a time."""
 
     def __init__(self, text: str, language: str) -> None:
         self.text = text
@@ -36,11 +34,6 @@ class Reading:
         return Tree(self.text, self.language)
 
     @cached_property
-    def broken(self) -> bool:
-        """Whether there is something in it that the grammar does not know; False as long as it was not parsed."""
-        return "tree" in self.__dict__ and self.tree.broken
-
-    @cached_property
     def _parts(self) -> tuple[Span, ...]:
         return tuple(place.span for place in self.tree.parts())
 
@@ -53,16 +46,12 @@ class Reading:
 
 
 def find_all(rules: Sequence[Rule], reading: Reading) -> Iterator[Finding]:
-    """What structural rules find in a text of a language of theirs, in no promised order.
-
-    Most rules fit nowhere in most texts: those are left out by the words that they need, then by one walk for all
-    others.
-    """
-    left = [rule for rule in rules if may_fit(rule.needed, reading.words)]
-    for rule in fitting(left, reading.tree) if len(left) > 1 else left:
-        for finding in rule.findings(reading.tree):
-            if rule.wide or _is_of(rule, finding, reading):
-                yield finding
+    """What structural rules find in a text of a language of theirs, in no promised order."""
+    for rule in rules:
+        if may_fit(rule.needed, reading.words):
+            for finding in rule.findings(reading.tree):
+                if rule.wide or _is_of(rule, finding, reading):
+                    yield finding
 
 
 def _is_of(rule: Rule, finding: Finding, reading: Reading) -> bool:

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from leanvibe_lsp.core.edits import minimal
 from leanvibe_lsp.core.globs import covers
+from leanvibe_lsp.core.text import Span
 from leanvibe_lsp.tiers.finding import Category, Finding, Severity, Tag
-from leanvibe_lsp.tiers.patterns import Match, Place
+from leanvibe_lsp.tiers.patterns import Place
 from leanvibe_lsp.tiers.words import Needed, Word
 
 if TYPE_CHECKING:
     from leanvibe_lsp.tiers.flow.spec import FlowSpec
+
+
+class Fit(Protocol):
+    """A place that a rule fits, and what its variables stand for there."""
+
+    @property
+    def span(self) -> Span:
+        """Where it stands."""
+
+    @property
+    def quote(self) -> str:
+        """What the matcher says that stands there."""
+
+    def filled(self, template: str) -> str:
+        """The template with its variables replaced by what they stand for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,7 +38,7 @@ class Rule:
 
     It finds nothing in a statement or definition of a text's top level without the words in `needed`; or, when it is
     `wide`, so that what it finds in one of them may hang on the others, in a text without them. `files` and `ignores`
-    are globs on the path in the workspace.
+    are globs on the path in the workspace. One that is not `trusted` is somebody else's: ast-grep alone looks for it.
     """
 
     id: str
@@ -34,6 +50,7 @@ class Rule:
     flow: FlowSpec | None
     needed: Needed
     wide: bool
+    trusted: bool
     files: tuple[str, ...]
     ignores: tuple[str, ...]
     note: str
@@ -55,16 +72,17 @@ class Rule:
         return not self.files or any(covers(_anchored(glob), f"/{path}") for glob in self.files)
 
     def findings(self, place: Place) -> Iterator[Finding]:
-        """What it finds in a place of a text of one of its languages, in no promised order.
-
-        A match whose text is not under its span is left out.
-        """
+        """What ast-grep finds of it in a place of a text of one of its languages, in no promised order."""
         for match in place.find(self.matcher):
-            quote = place.text[match.span.start : match.span.end]
-            if quote == match.quote:
-                yield self._finding(match, quote)
+            if (finding := self.finding(match, place.text)) is not None:
+                yield finding
 
-    def _finding(self, match: Match, quote: str) -> Finding:
+    def finding(self, match: Fit, text: str) -> Finding | None:
+        """What is said of a place that it fits; None when that place does not stand under its span."""
+        quote = text[match.span.start : match.span.end]
+        return self._finding(match, quote) if quote == match.quote else None
+
+    def _finding(self, match: Fit, quote: str) -> Finding:
         return Finding(
             rule=self.id,
             message=match.filled(self.message),
@@ -101,6 +119,7 @@ def rule_of(values: Mapping[str, Any]) -> Rule:
         flow=flow,
         needed=_words(values["needed"]),
         wide=values["wide"],
+        trusted=values["trusted"],
         files=tuple(values["files"]),
         ignores=tuple(values["ignores"]),
         note=values["note"],

@@ -119,6 +119,7 @@ def checked(document: object, *, trusted: bool) -> Mapping[str, Any]:
         "severity": "information" if given.severity == "info" else given.severity,
         "matcher": matcher,
         "needed": _plain((*needed, *words)),
+        "trusted": trusted,
         "wide": bool(matcher) and looks_outside(given.rule, given.utils or {}),
         "files": [_glob(one) for one in given.files],
         "ignores": [_glob(one) for one in given.ignores],

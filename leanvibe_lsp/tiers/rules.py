@@ -25,7 +25,7 @@ LIBRARY = Path(__file__).parent / "library"
 _log = logging.getLogger(__name__)
 
 # A language whose rules do not stand in the folder of its name alone.
-_FOLDERS = {"typescript": ("javascript", "typescript"), "tsx": ("javascript", "typescript")}
+_FOLDERS = {"typescript": ("javascript", "typescript"), "tsx": ("javascript", "typescript"), "cpp": ("c", "cpp")}
 _CASES = ("valid", "invalid", "fixed")  # for tests, which read the files
 
 
@@ -75,7 +75,11 @@ def _read(files: list[Path]) -> list[Mapping[str, Any]]:
 def _stamp(files: list[Path]) -> str:
     """What changes when a file of the library does, or the code that reads it."""
     told = hashlib.blake2s(digest_size=16)
-    for file in (*files, *sorted(Path(__file__).parent.glob("*.py"))):
+    for file in (
+        *files,
+        *sorted(Path(__file__).parent.glob("*.py")),
+        *sorted(Path(__file__).parent.glob("matching/*.py")),
+    ):
         status = file.stat()
         told.update(f"{file}\0{status.st_size}\0{status.st_mtime_ns}\0".encode(errors="surrogateescape"))
     return told.hexdigest()

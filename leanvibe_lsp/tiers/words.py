@@ -9,10 +9,14 @@ from __future__ import annotations
 import importlib
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import accumulate, islice
 from typing import Any, NamedTuple
+
+from leanvibe_lsp.documents.syntax import encoded
+from leanvibe_lsp.tiers.matching.regexes import translated
+from leanvibe_lsp.tiers.matching.unsupported import Unsupported
 
 
 class Word(NamedTuple):
@@ -28,44 +32,86 @@ class Word(NamedTuple):
 
 Needed = tuple[frozenset[Word], ...]
 
+_WORDS = re.compile(rb"([A-Za-z0-9_]+)")
 _WORD = re.compile(r"(?<![$A-Za-z0-9_])[A-Za-z0-9_]+(?![A-Za-z0-9_]*\$)")
-_ASCII_WORD = re.compile(r"[A-Za-z0-9_]+")
-_SEPARATORS = {code: " " for code in range(128) if not (chr(code).isalnum() or chr(code) == "_")}
 _TELLING = 2  # characters; one that is shorter stands in every text
 _CHOICES = 64  # of which one is needed; of more it is hardly worth knowing
 _SEPARATING = ("CATEGORY_SPACE", "CATEGORY_NOT_WORD")
 
 
-@dataclass(frozen=True)
 class Vocabulary:
-    """The words of a text."""
+    """The words of a text in UTF-8, and where they stand; what is not ASCII separates them."""
 
-    words: frozenset[str]
+    def __init__(self, data: bytes, start: int = 0, end: int | None = None) -> None:
+        """`start` and `end` are byte offsets between which there is looked."""
+        # What stands between words, and the words: by turns.
+        self._parts = _WORDS.split(data if start == 0 and end is None else data[start:end])
+        self._start = start
+        self._words = frozenset(self._parts[1::2])
+        self._forms: dict[Word, Sequence[bytes]] = {}
 
     def has(self, word: Word) -> bool:
-        """Whether the text holds it, as far as words tell."""
-        if word.anycase:
-            return word.text in self._lower
-        return word.text in self.words if word.whole else word.text in self._joined
+        """Whether the text holds it."""
+        return bool(self.forms(word))
+
+    def forms(self, word: Word) -> Sequence[bytes]:
+        """The words of the text that hold it; for a whole one it alone."""
+        known = self._forms.get(word)
+        if known is None:
+            text = word.text.encode()
+            if word.whole:
+                known = (text,) if text in self._words else ()
+            else:
+                known = self._holding(text, anycase=word.anycase)
+            self._forms[word] = known
+        return known
+
+    def offsets(self, words: Iterable[Word]) -> list[int]:
+        """Where those words begin that hold any of these, in the order of the text."""
+        forms = [form for word in words for form in self.forms(word)]
+        return sorted(at for form in dict.fromkeys(forms) for at in self._places[form])
 
     @cached_property
-    def _joined(self) -> str:
-        return " ".join(self.words)
+    def _places(self) -> Mapping[bytes, Sequence[int]]:
+        places: dict[bytes, list[int]] = {word: [] for word in self._words}
+        ends = accumulate(map(len, self._parts), initial=self._start)
+        next(ends)
+        for word, at in zip(self._parts[1::2], islice(ends, 0, None, 2), strict=False):
+            places[word].append(at)
+        return places
+
+    def _holding(self, text: bytes, *, anycase: bool) -> Sequence[bytes]:
+        joined = self._lower if anycase else self._joined
+        found = []
+        at = joined.find(text)
+        while at >= 0:
+            start, end = joined.rfind(b" ", 0, at) + 1, joined.find(b" ", at)
+            found.append(self._joined[start:end])
+            at = joined.find(text, end)
+        return found
 
     @cached_property
-    def _lower(self) -> str:
+    def _joined(self) -> bytes:
+        return b" ".join((*self._words, b""))
+
+    @cached_property
+    def _lower(self) -> bytes:
         return self._joined.lower()
 
 
 def vocabulary(text: str) -> Vocabulary:
-    """The words of a text; what is not ASCII separates them, here as in what is looked for."""
-    plain = text.translate(_SEPARATORS)
-    return Vocabulary(frozenset(plain.split() if plain.isascii() else _ASCII_WORD.findall(plain)))
+    """The words of a text."""
+    return Vocabulary(encoded(text))
 
 
 def needed_words(rule: Mapping[str, Any], utils: Mapping[str, Any]) -> Needed:
     """Sets of words; of each set one at least must stand in the text. () when nothing is certain."""
-    return _worth(_of_rule(rule, utils, frozenset()))
+    return _worth(_of_rule(rule, utils, frozenset(), ("inside", "has", "precedes", "follows")))
+
+
+def words_within(rule: Mapping[str, Any], utils: Mapping[str, Any]) -> Needed:
+    """The same for the text of the very node that the rule fits."""
+    return _worth(_of_rule(rule, utils, frozenset(), ("has",)))
 
 
 def words_of_regex(regex: str, *, whole: bool) -> Needed:
@@ -93,22 +139,32 @@ def _worth(sets: Iterator[frozenset[Word]]) -> Needed:
     return tuple(dict.fromkeys(told))
 
 
-def _of_rule(rule: Mapping[str, Any], utils: Mapping[str, Any], seen: frozenset[str]) -> Iterator[frozenset[Word]]:
+def _of_rule(
+    rule: Mapping[str, Any], utils: Mapping[str, Any], seen: frozenset[str], relations: Sequence[str]
+) -> Iterator[frozenset[Word]]:
     for name, value in rule.items():
         match name, value:
             case "pattern", str():
                 yield from (frozenset({Word(word)}) for word in _WORD.findall(value))
             case "regex", str():
-                yield from words_of_regex(value, whole=False)
+                yield from words_of_regex(_pythons(value), whole=False)
             case "all", list():
                 for part in value:
-                    yield from _of_rule(part, utils, seen)
+                    yield from _of_rule(part, utils, seen, relations)
             case "any", list():
-                yield from _one_of([tuple(_of_rule(part, utils, seen)) for part in value])
-            case (("inside" | "has" | "precedes" | "follows"), Mapping()):
-                yield from _of_rule(value, utils, seen)
+                yield from _one_of([tuple(_of_rule(part, utils, seen, relations)) for part in value])
+            case str(), Mapping() if name in relations:
+                yield from _of_rule(value, utils, seen, relations)
             case "matches", str() if value in utils and value not in seen:
-                yield from _of_rule(utils[value], utils, seen | {value})
+                yield from _of_rule(utils[value], utils, seen | {value}, relations)
+
+
+def _pythons(regex: str) -> str:
+    """An expression of Rust's as Python writes it, if it can be written so."""
+    try:
+        return translated(regex)
+    except Unsupported:
+        return regex
 
 
 def _one_of(branches: Sequence[Needed]) -> Iterator[frozenset[Word]]:

@@ -27,6 +27,7 @@ from tests.benchmarks import (
     lanes,
     memory,
     prefixes,
+    risk,
     rules,
     startup,
     stock,
@@ -54,6 +55,7 @@ _BENCHMARKS: dict[str, Callable[[int], list[Figure]]] = {
     "actions": actions.measure,
     "trees": trees.measure,
     "diagnostics": diagnostics.measure,
+    "risk": risk.measure,
     "rules": rules.measure,
     "hovers": hovers.measure,
     **{

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from weakref import ref
 
@@ -17,9 +17,9 @@ from leanvibe_lsp.core.text import Encoding, Position, Span
 from leanvibe_lsp.documents import grammars
 from leanvibe_lsp.documents.snapshot import Snapshot
 from leanvibe_lsp.documents.store import Change, DocumentStore
-from leanvibe_lsp.tiers.finding import Finding, Severity
-from leanvibe_lsp.tiers.reading import Reading, find_all
-from leanvibe_lsp.tiers.rule import Rule
+from leanvibe_lsp.documents.syntax import Syntax
+from leanvibe_lsp.tiers.finding import Severity
+from leanvibe_lsp.tiers.matching.plan import Hit, Plan, hits
 
 PLAIN = EditorSettings()
 BAD = "def put(item, box=[]):\n    return box is 'x'\n"
@@ -115,24 +115,24 @@ def test_what_is_not_parsed_has_no_findings(snapshot: Snapshot, reason: str, cap
 
 def test_a_text_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """All who ask about a text share one look, whatever their settings; after an edit only what it touched is new."""
-    looks: list[str] = []
+    looks: list[Span | None] = []
 
-    def counted(some: Sequence[Rule], reading: Reading) -> Iterator[Finding]:
-        if some and not some[0].wide:
-            looks.append(reading.text)
-        return find_all(some, reading)
+    def counted(plan: Plan, parsed: Syntax, span: Span | None) -> Iterator[Hit]:
+        looks.append(span)
+        return hits(plan, parsed, span)
 
-    monkeypatch.setattr("leanvibe_lsp.tiers.look.find_all", counted)
+    monkeypatch.setattr("leanvibe_lsp.tiers.look.hits", counted)
     parts = [f"def f{number}(box=[]):\n" + f"    call({number})\n" * 100 for number in range(5)]
     store = DocumentStore()
     snapshot = store.open(URI, "python", 1, "".join(parts))
     assert len(analyze(snapshot, PLAIN)) == 5
     assert len(analyze(snapshot, replace(PLAIN, severity=(("*", "hint"),)))) == 5
-    assert looks == ["".join(parts)]
+    assert looks == [None]
     edited = store.change(URI, 2, [Change("XX", Position(202, 4), Position(202, 4))], Encoding.UTF16)
     found = analyze(edited, PLAIN)
     assert [edited.text[one.span.start : one.span.end] for one in found] == ["[]"] * 5
-    assert [len(text) - len(part) for text, part in zip(looks[1:], parts[2:3], strict=True)] == [2]
+    start = len("".join(parts[:2]))
+    assert looks[1:] == [Span(start, start + len(parts[2]) + 2)]
 
 
 def test_what_was_found_goes_with_the_text() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leanvibe_lsp.errors import UsageError
-from leanvibe_lsp.tiers.patterns import LANGUAGES, Tree, kind_of_pattern
+from leanvibe_lsp.tiers.patterns import LANGUAGES, Tree
 
 CALLS = {"rule": {"pattern": "$F($$$ARGS)"}}
 
@@ -22,22 +22,6 @@ def test_a_template_is_filled_from_the_text() -> None:
     matcher = {**CALLS, "transform": {"UP": {"convert": {"source": "$F", "toCase": "upperCase"}}}}
     (match,) = Tree("x = '\U0001f600' ; call(one,  two)", "python").find(matcher)
     assert match.filled("$F|$$$ARGS|$UP|$NONE|$$$NONE|$1|a$") == "call|one,  two|CALL|||$1|a$"
-
-
-@pytest.mark.parametrize(
-    ("pattern", "kind"),
-    [
-        ("$F($$$ARGS)", {"call"}),
-        ("$A == $B", {"comparison_operator"}),
-        ("yaml.load", {"attribute"}),
-        ("raise $E", {"raise_statement"}),
-        ("$ANY", None),
-        ("$$$MANY", None),
-    ],
-)
-def test_the_kind_of_node_that_a_pattern_fits(pattern: str, kind: set[str] | None) -> None:
-    """That of its own text; nothing for one that fits any."""
-    assert kind_of_pattern(pattern, "python") == kind
 
 
 @pytest.mark.parametrize("language", sorted(LANGUAGES))

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import logging
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,54 +11,27 @@ from leanvibe_lsp.documents.grammars import grammar, syntax
 from leanvibe_lsp.documents.snapshot import Snapshot
 from leanvibe_lsp.documents.store import Change, DocumentStore
 from leanvibe_lsp.documents.syntax import Syntax, syntax_of
-from leanvibe_lsp.tiers.combined import fitting
 from leanvibe_lsp.tiers.finding import Finding
-from leanvibe_lsp.tiers.look import in_order, look, rule_set
+from leanvibe_lsp.tiers.look import look, rule_set
 from leanvibe_lsp.tiers.outlook import looks_outside
 from leanvibe_lsp.tiers.patterns import LANGUAGES, Tree
 from leanvibe_lsp.tiers.reading import Reading
-from leanvibe_lsp.tiers.rule import Rule
-from leanvibe_lsp.tiers.rule_files import read_file, read_rules
-from leanvibe_lsp.tiers.rules import LIBRARY, rules_for
+from leanvibe_lsp.tiers.rule import Rule, rule_of
+from leanvibe_lsp.tiers.rule_files import read_file
+from leanvibe_lsp.tiers.rules import rules_for
 from leanvibe_lsp.tiers.scan import scan
 
-_STANDARD = Path(logging.__file__).parents[1]
-_MODULES = ("inspect", "subprocess", "typing", "pydoc", "argparse", "dataclasses", "tarfile", "http/client")
+WIDE = "{pattern: use($A), inside: {kind: module, not: {has: {pattern: safe, stopBy: end}}, stopBy: end}}"
 
 
-def rule(name: str, body: str) -> Rule:
-    (one,) = read_rules(f"id: {name}\nlanguage: Python\nrule: {body}", source=name)
-    return one
-
-
-def alone(rules: tuple[Rule, ...], text: str, language: str) -> tuple[Finding, ...]:
-    """What each structural rule finds by itself in the whole text."""
-    tree = Tree(text, language)
-    return in_order(finding for rule in rules if rule.flow is None for finding in rule.findings(tree))
+def rule(name: str, body: str, *, trusted: bool = True) -> Rule:
+    text = f"id: {name}\nlanguage: Python\nrule: {body}"
+    (values,) = read_file(text, trusted=trusted).values
+    return rule_of(values)
 
 
 def structural(language: str) -> tuple[Rule, ...]:
     return tuple(rule for rule in rules_for(language) if rule.flow is None)
-
-
-@pytest.mark.parametrize("language", ["python", "javascript", "tsx", "go", "java", "rust", "ruby", "php", "bash"])
-def test_leaving_rules_out_loses_nothing(language: str) -> None:
-    """All rules at once find what each finds alone, in a text that each of them is about."""
-    rules = structural(language)
-    values = (one for file in LIBRARY.rglob("*.yml") for one in read_file(file.read_text("utf-8"), trusted=True).values)
-    cases = [case for one in values if language in one["languages"] for case in one["invalid"][:1]]
-    assert bool(cases) == bool(rules)
-    for case in cases[::3]:
-        assert scan(case, language, rules) == alone(rules, case, language), case
-
-
-@pytest.mark.parametrize("module", _MODULES)
-def test_real_code(module: str) -> None:
-    """The same on modules of the standard library; and piece by piece it is that too."""
-    text, rules = (_STANDARD / f"{module}.py").read_text("utf-8"), structural("python")
-    expected = alone(rules, text, "python")
-    assert scan(text, "python", rules) == expected
-    assert looked(text, rules) == expected
 
 
 def looked(text: str, rules: tuple[Rule, ...]) -> tuple[Finding, ...]:
@@ -69,57 +40,23 @@ def looked(text: str, rules: tuple[Rule, ...]) -> tuple[Finding, ...]:
     return look(Reading(text, "python"), syntax_of(LineIndex(text), known), rule_set(rules), None).findings
 
 
-@settings(deadline=None, max_examples=60)
-@given(st.data())
-def test_broken_code_is_looked_at_as_an_editor_does(data: st.DataObject) -> None:
-    """Of any text: to scan it is to look at its pieces."""
-    bits = st.sampled_from(
-        [
-            "def f(a=[]):\n    return a is 'x'\n",
-            "try:\n    f()\nexcept:\n    pass\n",
-            "x = (1,\n",
-            ")\n",
-            "def ",
-            "class A:\n",
-        ]
-    )
-    text = "".join(data.draw(st.lists(bits, max_size=10)))
-    rules = structural("python")
-    if Tree(text, "python").broken:
-        assert scan(text, "python", rules) == looked(text, rules)
-    else:
-        assert scan(text, "python", rules) == alone(rules, text, "python")
+def test_a_rule_of_ours_and_one_of_somebody_else_find_the_same() -> None:
+    """One is evaluated here, the other one by ast-grep; in broken code too."""
+    texts = ["print(1)\nx = [print(2), 3]\n", "def f():\n    print(1)\nx = (\n", "nothing\n", ""]
+    for body in (
+        "{pattern: print($A)}",
+        "{kind: call, regex: ^print}",
+        "{kind: integer, inside: {kind: argument_list}}",
+    ):
+        ours, theirs = rule("a", body), rule("a", body, trusted=False)
+        assert [scan(text, "python", [ours]) for text in texts] == [scan(text, "python", [theirs]) for text in texts]
 
 
-def test_a_text_without_the_words_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of no rule."""
+def test_ast_grep_is_not_asked_about_rules_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor about others in a text without their words."""
     monkeypatch.setattr(Reading, "tree", property(lambda _: pytest.fail("was parsed")))
-    assert scan("def one():\n    return two\n", "python", [rule("a", "{pattern: three()}")]) == ()
-
-
-def test_fitting_finds_every_rule_that_fits_anywhere() -> None:
-    """Also one whose every place is another rule's too, and those whose variables and utils have the same names."""
-    rules = [
-        rule("calls", "{pattern: $F()}"),
-        rule("prints", "{pattern: print()}"),
-        rule("kind", "{kind: call}"),
-        rule("nothing", "{pattern: nothing()}"),
-        rule("same", "{pattern: $F == $F}"),
-        rule("any", "{regex: '^7$'}"),
-    ]
-    assert [one.id for one in fitting(rules, Tree("print()\nx == y\n7\n", "python"))] == [
-        "calls",
-        "prints",
-        "kind",
-        "any",
-    ]
-    assert fitting(rules, Tree("x\n", "python")) == []
-    texts = ("{kind: call}", "{kind: attribute}")
-    utils = [
-        f"id: u{n}\nlanguage: Python\nrule: {{matches: it}}\nutils: {{it: {text}}}" for n, text in enumerate(texts)
-    ]
-    named = [one for text in utils for one in read_rules(text, source="u")]
-    assert [one.id for one in fitting(named, Tree("a.b\n", "python"))] == ["u1"]
+    assert len(scan("one = two()\n", "python", [rule("a", "{pattern: two()}")])) == 1
+    assert scan("def one():\n    return two\n", "python", [rule("a", "{pattern: three()}", trusted=False)]) == ()
 
 
 @pytest.mark.parametrize(
@@ -154,20 +91,80 @@ def test_roots_are_known() -> None:
         assert looks_outside({"kind": Tree("", language)._node.kind()}, {})
 
 
-def test_what_looks_outside_sees_all_of_the_text() -> None:
+@pytest.mark.parametrize("trusted", [True, False])
+@pytest.mark.parametrize(
+    ("body", "before", "after", "found"),
+    [
+        (WIDE, "other", "safe", (["use(1)"], [])),
+        (WIDE, "safe", "other", ([], ["use(1)"])),
+        (
+            "{pattern: use($A), inside: {kind: module, has: {regex: ^safe$}, stopBy: end}}",
+            "x",
+            "safe",
+            ([], ["use(1)"]),
+        ),
+        ("{kind: module, has: {pattern: safe, stopBy: end}}", "x", "safe", (0, 1)),
+    ],
+)
+def test_what_looks_outside_sees_all_of_the_text(
+    body: str, before: str, after: str, found: tuple[Any, Any], trusted: bool
+) -> None:
     """Also after an edit elsewhere; the piece that it finds something in was looked at before."""
-    wide = rule(
-        "wide", "{pattern: use($A), inside: {kind: module, not: {has: {pattern: safe, stopBy: end}}, stopBy: end}}"
-    )
+    wide = rule("wide", body, trusted=trusted)
     assert wide.wide
     large = "def f():\n" + "    call()\n" * 200
     store = DocumentStore()
-    snapshot = store.open("file:///a.py", "python", 1, f"use(1)\n{large}other\n")
+    snapshot = store.open("file:///a.py", "python", 1, f"use(1)\n{large}{before}\n")
     first = look(Reading(snapshot.text, "python"), _parsed(snapshot), rule_set((wide,)), None)
-    assert [one.quote for one in first.findings] == ["use(1)"]
-    edited = store.change("file:///a.py", 2, [Change("safe", Position(202, 0), Position(202, 5))], Encoding.UTF16)
+    change = Change(after, Position(202, 0), Position(202, len(before)))
+    edited = store.change("file:///a.py", 2, [change], Encoding.UTF16)
     second = look(Reading(edited.text, "python"), _parsed(edited), rule_set((wide,)), first)
-    assert second.findings == ()
+    for one, wanted in zip((first, second), found, strict=True):
+        quotes = [finding.quote for finding in one.findings]
+        assert (len(quotes) if isinstance(wanted, int) else quotes) == wanted
+
+
+def test_what_stands_beside_a_statement_of_the_top_level_counts_after_edits() -> None:
+    """A neighbour in another piece that is edited is another neighbour."""
+    beside = rule("beside", "{kind: expression_statement, regex: ^use, follows: {regex: ^safe}}")
+    large = "def f():\n" + "    call()\n" * 200
+    store = DocumentStore()
+    snapshot = store.open("file:///a.py", "python", 1, f"other()\n{large}use()\n")
+    first = look(Reading(snapshot.text, "python"), _parsed(snapshot), rule_set((beside,)), None)
+    assert first.findings == ()
+    edited = store.change("file:///a.py", 2, [Change("safe()\n", Position(202, 0), Position(202, 0))], Encoding.UTF16)
+    second = look(Reading(edited.text, "python"), _parsed(edited), rule_set((beside,)), first)
+    assert [finding.quote for finding in second.findings] == ["use()"]
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.data())
+def test_a_look_after_edits_is_a_look_at_the_text(data: st.DataObject) -> None:
+    """By the library's structural rules and wide ones, of texts that parse."""
+    bits = [
+        "def f(a=[]):\n    return a is 'x'\n",
+        "try:\n    f()\nexcept:\n    pass\n",
+        "use(1)\n",
+        "other\n",
+        "safe\n",
+        "def g():\n    return 1\n    x = 2\n",
+        "x = {1: 2, 1: 3}\n",
+        "def h():\n" + "    call()\n" * 120,
+    ]
+    rules = (*structural("python"), rule("wide", WIDE), rule("beside", "{regex: ^use, follows: {regex: ^safe}}"))
+    parts = data.draw(st.lists(st.sampled_from(bits), min_size=1, max_size=12))
+    store, earlier = DocumentStore(), None
+    snapshot = store.open("file:///a.py", "python", 1, "".join(parts))
+    for version in range(2, 6):
+        earlier = look(Reading(snapshot.text, "python"), _parsed(snapshot), rule_set(rules), earlier)
+        assert earlier.findings == looked(snapshot.text, rules)
+        at = data.draw(st.integers(0, len(parts) - 1))
+        start = "".join(parts[:at]).count("\n")
+        end = start + parts[at].count("\n")
+        parts[at] = data.draw(st.sampled_from([*bits, ""]))
+        change = Change(parts[at], Position(start, 0), Position(end, 0))
+        snapshot = store.change("file:///a.py", version, [change], Encoding.UTF16)
+        assert snapshot.text == "".join(parts)
 
 
 def _parsed(snapshot: Snapshot) -> Syntax:

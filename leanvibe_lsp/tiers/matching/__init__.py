@@ -1,0 +1,1 @@
+"""Rules in ast-grep's language, evaluated on our own trees."""
