@@ -433,7 +433,7 @@ def test_subcommands_are_completed(drive: Drive) -> None:
     facts = drive("complete")
     everything = [
         *("ask", "cancel", "change", "doctor", "document", "draft", "explain"),
-        *("extract", "fix", "health", "rename", "simplify", "tests"),
+        *("extract", "fix", "health", "rename", "review", "simplify", "tests"),
     ]
     assert facts["all"] == everything
     assert facts["d"] == ["doctor", "document", "draft"]

@@ -134,7 +134,8 @@ def test_it_starts_the_server(steps: dict[str, Any]) -> None:
     """The server runs, every contributed command is there, and none has the name of one of the server's."""
     facts = steps["activates"]
     assert facts["server"]["name"] == "leanvibe-lsp"
-    assert facts["serverCommands"] == ["leanvibe.explain", "leanvibe.change", "leanvibe.suppress", "leanvibe.cancel"]
+    commands = ("explain", "change", "suppress", "cancel", "judge", "context")
+    assert facts["serverCommands"] == [f"leanvibe.{name}" for name in commands]
     assert facts["missing"] == []
     assert facts["clashing"] == []
 

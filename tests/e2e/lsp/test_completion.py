@@ -14,6 +14,7 @@ URI = "file:///project/adding.py"
 TEXT = "def add(a, b):\n    return \n\n\nprint(add(1, 2))\n"
 METHOD = "textDocument/inlineCompletion"
 OPTIONS = {"inlineCompletion": {"enabled": True}}
+MARKDOWN = {"textDocument": {"hover": {"contentFormat": ["markdown"]}}}
 Start = Callable[..., ServerProcess]
 
 
@@ -23,7 +24,7 @@ class Writer:
     def __init__(self, server: ServerProcess) -> None:
         self.server = server
         self.version = 1
-        server.initialize(initializationOptions=OPTIONS)
+        server.initialize(MARKDOWN, initializationOptions=OPTIONS)
         server.open(URI, TEXT)
 
     def type(self, text: str, line: int, character: int) -> None:
