@@ -6,13 +6,26 @@ from dataclasses import dataclass
 
 from leanvibe_lsp.tiers.flow import program as p
 from leanvibe_lsp.tiers.flow import tables
-from leanvibe_lsp.tiers.flow.compose import composed
+from leanvibe_lsp.tiers.flow.compose import composed, each
 from leanvibe_lsp.tiers.flow.containers import CHANGES, changed, spread, taken
 from leanvibe_lsp.tiers.flow.evaluate import LONG_NAME, Evaluation
 from leanvibe_lsp.tiers.flow.module import Module
 from leanvibe_lsp.tiers.flow.program import path_of
 from leanvibe_lsp.tiers.flow.sinks import Arguments, SinkIndex, Target, matching, reaching, worst
-from leanvibe_lsp.tiers.flow.values import ALL, CLEAN, UNKNOWN, Taint, Value, cleared, constant, named, tainted, united
+from leanvibe_lsp.tiers.flow.spec import Sink
+from leanvibe_lsp.tiers.flow.values import (
+    ALL,
+    CLEAN,
+    UNKNOWN,
+    Taint,
+    Value,
+    cleared,
+    constant,
+    container,
+    named,
+    tainted,
+    united,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +52,6 @@ class Calls(Evaluation):
         self.index = index
         self.hits: dict[tuple[int, int], Hit] = {}
         self.stopped = False  # the call just made never comes back
-        self.quiet = False
 
     def call(self, node: p.Call) -> Value:
         """What a call gives."""
@@ -55,7 +67,13 @@ class Calls(Evaluation):
         name = callee.name.removeprefix("builtins.")
         positions = [self.value(one) for one in node.arguments]
         named_ones = {key: self.value(one) for key, one in node.named}
+        if name.startswith(("str.", "bytes.")) and positions:  # a method, its object given as an argument
+            receiver, positions = positions[0], positions[1:]
         given = Arguments(positions, named_ones, [self.value(one) for one in node.stars], receiver)
+        if isinstance(callee.proof, p.Lambda):
+            return self.apply(node, callee.proof, given)
+        if name == "map" and len(node.arguments) > 1 and not node.stars:
+            return self._mapped(node, given)
         local = self.local(name)
         if local is not None:
             return self.enter(node, local, given)
@@ -73,13 +91,27 @@ class Calls(Evaluation):
         """Walk a function of this file with what it is given."""
         raise NotImplementedError
 
+    def apply(self, node: p.Call, function: p.Lambda, given: Arguments) -> Value:
+        """What a lambda gives for what it is given."""
+        raise NotImplementedError
+
+    def _mapped(self, node: p.Call, given: Arguments) -> Value:
+        """What `map` gives: what its function makes of each element."""
+        names = [f"{index} of map" for index in range(1, len(given.positions))]  # no program can use them
+        before, self.env = self.env, dict(self.env)
+        self.env |= {name: each(value) for name, value in zip(names, given.positions[1:], strict=True)}
+        elements: list[p.Expression] = [p.Name(node.start, node.end, name) for name in names]
+        made = self.value(p.Call(node.start, node.end, node.arguments[0], elements, [], []))
+        self.env = before
+        return container({UNKNOWN: made}, "map()")
+
     def _sinks(self, node: p.Call, name: str, given: Arguments) -> frozenset[str]:
         """The kinds of all sinks that the call is; what reaches them is remembered."""
         if name.rpartition(".")[2] not in self.index.calls:
             return frozenset()
         kinds: set[str] = set()
         for target in matching(self.index.calls, name):
-            if target.sink.imports and not self.module.uses(*target.sink.imports):
+            if not self._is_here(target.sink):
                 continue
             kinds.add(target.spec.kind)
             found = reaching(target, given)
@@ -87,6 +119,12 @@ class Calls(Evaluation):
                 place = _argument(node, found[2])
                 self.hit(target, place, found[0], found[1], name)
         return frozenset(kinds)
+
+    def _is_here(self, sink: Sink) -> bool:
+        """Whether the file is one of those that a sink is looked for in."""
+        if sink.imports and not self.module.uses(*sink.imports):
+            return False
+        return not (sink.without and self.module.mentions(*sink.without))
 
     def hit(self, target: Target, place: p.Node, factor: float, taint: Taint, sink: str) -> None:
         """Remember what reached a sink; of one place and rule the worst."""
@@ -107,7 +145,7 @@ class Calls(Evaluation):
         name = f"{base}.{target.name}" if isinstance(target, p.Attribute) else f"{base}[]"
         key = self.value(target.key) if isinstance(target, p.Subscript) and target.key is not None else CLEAN
         for one in matching(self.index.assigned, name):
-            if one.sink.imports and not self.module.uses(*one.sink.imports):
+            if not self._is_here(one.sink):
                 continue
             if any(word == "key" and key.const not in wanted for word, wanted in one.sink.where.entries):
                 continue
@@ -123,6 +161,8 @@ class Calls(Evaluation):
             return CLEAN
         self._settle(node, name, last)
         result_name = f"{name}()" if len(name) < LONG_NAME else ""
+        if (told := tables.TOLD_OFF.get(name)) is not None and given.named.get(told[0], CLEAN).const is told[1]:
+            result_name = told[2]
         kinds = self._cleared_by(name, last, given)
         if kinds is not None and ALL in kinds:
             return Value((), UNKNOWN, None, result_name, proof=node)
@@ -147,6 +187,9 @@ class Calls(Evaluation):
             pattern = given.positions[0].const
             if isinstance(pattern, str) and pattern.startswith("[^"):
                 return frozenset({ALL})
+        sets = [] if given.receiver is None else [given.receiver, *given.positions]
+        if last == "intersection" and not all(one.taints for one in sets):
+            return frozenset({ALL})  # what is in all of them was written by the program, too
         if last in tables.PREDICATES and name not in tables.HANDS_ON and given.receiver is not None:
             return frozenset({ALL})
         return None
@@ -171,6 +214,8 @@ class Calls(Evaluation):
             return one._replace(name="list()") if name == "list" and one.items is not None else spread([one])
         if name in ("dict", "list", "set", "collections.OrderedDict", "configparser.ConfigParser") and not every:
             return Value((), UNKNOWN, {}, f"{name}()")
+        if last in ("model_dump", "dict") and receiver is not None and receiver.items is None and receiver.taints:
+            return container({UNKNOWN: tainted(receiver.taints)}, "dict()")  # a model's fields have the model's names
         if name == "str" and len(given.positions) == 1:
             return given.positions[0]._replace(name="", items=None)
         taints = united(value.taints for value in every)

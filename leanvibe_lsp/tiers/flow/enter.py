@@ -117,6 +117,22 @@ class Entering(Calls):
         taints = united(value.taints for value in every)
         return tainted(tuple(one._replace(unknown=one.unknown + 1) for one in taints))
 
+    def apply(self, node: p.Call, function: p.Lambda, given: Arguments) -> Value:
+        """What a lambda gives for what it is given; what it does outside of the unit is told at the call."""
+        if function.start in self.entered or len(self.entered) >= self.deepest:
+            return tainted(united(value.taints for value in (*given.positions, *given.named.values(), *given.stars)))
+        here = self.holds(function.start)
+        before, hits = self.env, self.hits
+        given_by_name = {one.id: self._argument(one, index, given) for index, one in enumerate(function.parameters)}
+        self.env, self.hits = {**(before if here else {}), **given_by_name}, hits if here else {}
+        self.entered.append(function.start)
+        value = self.value(function.body)
+        self.entered.pop()
+        found, self.env, self.hits = self.hits, before, hits
+        if not here:
+            self._seen_inside(node, "", found)
+        return value
+
     def _walked(
         self, node: p.Call, function: p.Function, parameters: list[p.Parameter], env: Environment, nested: bool
     ) -> Value | None:
@@ -138,7 +154,7 @@ class Entering(Calls):
         if results is None:
             return None
         if not nested:
-            self._seen_inside(node, function, found)
+            self._seen_inside(node, function.id, found)
         self._checked(node, parameters, env, checked)
         value = results[0] if results else CLEAN
         for other in results[1:]:
@@ -158,12 +174,12 @@ class Entering(Calls):
             return CLEAN if parameter.default is None else self.value(parameter.default)
         return self.stepped(value, parameter.id, parameter)
 
-    def _seen_inside(self, node: p.Call, function: p.Function, found: Mapping[Any, Hit]) -> None:
+    def _seen_inside(self, node: p.Call, function: str, found: Mapping[Any, Hit]) -> None:
         """What a called function does with what was written here is told at the call."""
         for hit in found.values():
             source = hit.taint.source
             if self.holds(source.start) and source.group != "parameter":
-                told = Hit(hit.rule, node.start, node.end, hit.factor, hit.taint, hit.sink, hit.through or function.id)
+                told = Hit(hit.rule, node.start, node.end, hit.factor, hit.taint, hit.sink, hit.through or function)
                 key = hit.rule, node.start
                 if not self.quiet and (key not in self.hits or self.hits[key].factor < told.factor):
                     self.hits[key] = told

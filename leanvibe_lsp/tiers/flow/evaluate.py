@@ -11,7 +11,15 @@ from leanvibe_lsp.tiers.flow.compose import added, composed, each, percent, put
 from leanvibe_lsp.tiers.flow.constants import folded, truth
 from leanvibe_lsp.tiers.flow.module import Module
 from leanvibe_lsp.tiers.flow.program import path_of
-from leanvibe_lsp.tiers.flow.tables import HANDLER_MODULES, HANDLER_PARTS, ORIGINS, REQUEST_PARTS
+from leanvibe_lsp.tiers.flow.tables import (
+    FILE_CONTENTS,
+    FILE_NAMES,
+    FILES,
+    HANDLER_MODULES,
+    HANDLER_PARTS,
+    ORIGINS,
+    REQUEST_PARTS,
+)
 from leanvibe_lsp.tiers.flow.values import (
     CLEAN,
     UNKNOWN,
@@ -52,6 +60,7 @@ class Evaluation:
         self.env: Environment = {}
         self.left = int(limit("flow.steps"))
         self.origins = origins
+        self.quiet = False  # what reaches a sink is not remembered
         self._globals: dict[str, Value] = {}
         self._steps: dict[tuple[int, Step | None], Step] = {}
 
@@ -79,9 +88,12 @@ class Evaluation:
         statement = self.module.given(name)
         if not isinstance(statement, p.Assign):
             return named(name)
-        env, self.env = self.env, {}
-        found = self.value(statement.value)
-        self.env = env
+        env, quiet = self.env, self.quiet
+        self.env, self.quiet = {}, True  # what is found there is told where it stands
+        try:
+            found = self.value(statement.value)
+        finally:
+            self.env, self.quiet = env, quiet
         # A number at the top level is there to be changed; a text is looked at for what it begins with.
         return found if isinstance(found.const, str) else found._replace(const=UNKNOWN)
 
@@ -105,7 +117,8 @@ class Evaluation:
             return value
         owner = base.rpartition(".")[2]
         label = f"{owner}.{last}" if owner and not owner.endswith("()") and owner != "?" else last
-        return value._replace(taints=(Taint(Source(group, label, start, end)),))
+        harmless = frozenset({"path"}) if plain in FILES and group == "request" else frozenset()
+        return value._replace(taints=(Taint(Source(group, label, start, end), harmless),))
 
     def _const(self, node: p.Const) -> Value:
         return CLEAN if node.value is UNKNOWN else constant(node.value)
@@ -124,7 +137,11 @@ class Evaluation:
         if of.taints:
             if of.name.startswith("pathlib.") and node.name in ("name", "stem", "suffix"):
                 return cleared(tainted(of.taints), frozenset({"path"}))
-            return Value(tuple(weaker_parameter(one) for one in of.taints), UNKNOWN, None, name)
+            taints = tuple(weaker_parameter(one) for one in of.taints)
+            if node.name in FILE_NAMES and any(one.source.label.rpartition(".")[2] in FILES for one in taints):
+                taints = tuple(one._replace(cleared=one.cleared - {"path"}) for one in taints)
+            found = Value(taints, UNKNOWN, None, name)
+            return cleared(found, frozenset({"path"})) if node.name in FILE_CONTENTS else found
         return self.origin(named(name), node.start, node.end)
 
     def _subscript(self, node: p.Subscript) -> Value:
@@ -244,8 +261,11 @@ class Evaluation:
             else:
                 self.bind(target, each(value))
         if node.key is not None:
-            made = united((self.value(node.key).taints, self.value(node.value).taints))
-            found = Value(made, UNKNOWN, None, "dict()")
+            key, value = self.value(node.key), self.value(node.value)
+            if key.taints:
+                found = Value(united((key.taints, value.taints)), UNKNOWN, None, "dict()")
+            else:
+                found = container({UNKNOWN: value}, "dict()")
         else:
             found = container({UNKNOWN: self.value(node.value)}, f"{node.kind}()")
         self.env = before
@@ -257,7 +277,7 @@ class Evaluation:
             self.env[parameter.id] = CLEAN
         found = self.value(node.body)
         self.env = before
-        return tainted(found.taints)
+        return Value(found.taints, proof=node)
 
     def _other(self, node: p.Other) -> Value:
         return tainted(united(self.value(part).taints for part in node.parts))

@@ -58,7 +58,7 @@ def look(syntax: Syntax, rules: Sequence[Rule], earlier: FlowLook | None = None)
     if not flows:
         return FlowLook(())
     index, sinks = _prepared(tuple(_Spec(flow) for _, flow in flows))
-    names = renamed(syntax.data)
+    names = renamed(syntax.data, sinks)
     words = with_renamed(words_of(syntax.data), names)
     live = in_file(sinks, words)
     if not live:

@@ -107,6 +107,11 @@ class Module:
         """Whether the file imports one of these modules, or something of one."""
         return any(name.partition(".")[0] in modules for name in self.imports.values())
 
+    def mentions(self, *words: str) -> bool:
+        """Whether one of these stands in the code of the top level: what a unit depends on is there or in itself."""
+        data, wanted = self.lowering.data, [word.encode() for word in words]
+        return any(word in data[node.start_byte : node.end_byte] for node in self.loose for word in wanted)
+
 
 def _definition(node: Node) -> Node | None:
     """The function or class that a node defines."""

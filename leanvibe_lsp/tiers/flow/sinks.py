@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from leanvibe_lsp.tiers.flow.spec import Conditions, FlowSpec, Sink
 from leanvibe_lsp.tiers.flow.values import UNKNOWN, Taint, Value, element
 
+ANYTHING = "*"  # in a condition: whatever it is, as long as it is given
 _SHELLS = ("sh", "bash", "zsh", "dash", "ksh", "cmd", "cmd.exe", "powershell", "pwsh")
 
 
@@ -135,6 +136,8 @@ def _is(given: Arguments, name: str, wanted: tuple[object, ...]) -> bool:
         value = given.named.get(name)
     if value is None:
         return False
+    if ANYTHING in wanted:
+        return True
     for one in wanted:
         if value.const is not UNKNOWN and type(value.const) is type(one):
             if value.const == one or (isinstance(one, str) and str(value.const).partition(";")[0] == one):

@@ -8,8 +8,9 @@ A rule file holds it under `flow:`, in place of ast-grep's `rule:`:
       sinks:
         - call: [subprocess.run, "*.run_command"]   # dotted names as imported; "*." any object
           argument: [0, args]           # positions, names, `receiver`, `any`; the first one by default
-          where: {shell: true}          # only calls that say so; `unless` is the contrary
+          where: {shell: true}          # only calls that say so; `unless` is the contrary; "*" is anything
           imports: [subprocess]         # only in files that import one of these
+          without: [SafeLoader]         # only in files whose top level (imports, constants) holds none of these
           part: program                 # of a list, only what is run; `unkeyed`: all but a dictionary written out
           parameters: false             # plain parameters are no source here
         - assign: "*.headers[]"         # what is stored under a key, or as an attribute
@@ -38,7 +39,7 @@ PARTS = ("whole", "program", "unkeyed")
 RETURNED = ("html",)
 
 _KEYS = ("kind", "sources", "sinks", "cleaners", "origins", "unknown", "plain", "parameter_after", "harmless_after")
-_SINK_KEYS = ("call", "assign", "returned", "argument", "where", "unless", "imports", "part", "parameters")
+_SINK_KEYS = ("call", "assign", "returned", "argument", "where", "unless", "imports", "without", "part", "parameters")
 _DOTTED = re.compile(r"(\*\.)?[^\W\d]\w*(\(\)|\[\])?(\.[^\W\d]\w*(\(\)|\[\])?)*")
 _WORD = re.compile(r"[^\W\d]\w*")
 
@@ -63,6 +64,7 @@ class Sink:
     where: Conditions = Conditions()
     unless: Conditions = Conditions()
     imports: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     part: str = "whole"
     parameters: bool = True
 
@@ -145,6 +147,7 @@ def _sink(given: object, where: str) -> Sink:
         where=_conditions(mapping.get("where"), f"{where}.where"),
         unless=_conditions(mapping.get("unless"), f"{where}.unless"),
         imports=_names(mapping.get("imports"), f"{where}.imports"),
+        without=_names(mapping.get("without"), f"{where}.without"),
         part=part,
         parameters=parameters,
     )

@@ -113,6 +113,7 @@ CLEANERS = {
     ),
     "xml.sax.saxutils.escape": frozenset({"html", "xml"}),
     "xml.sax.saxutils.quoteattr": frozenset({"html", "xml", "xpath"}),
+    **dict.fromkeys(_words("io.BytesIO io.StringIO io.TextIOWrapper io.BufferedReader"), frozenset({"path"})),
     "werkzeug.utils.secure_filename": _FILE_NAME,
     "werkzeug.secure_filename": _FILE_NAME,
     "werkzeug.utils.safe_join": frozenset({"path"}),
@@ -170,6 +171,16 @@ PREDICATES = _words(
 NARROW = _words(
     "isdigit isalpha isalnum isnumeric isdecimal isidentifier",
 )
+
+# Objects that are another thing when one argument says so: the argument, what it must be, and the name they then go by.
+TOLD_OFF = {
+    "lxml.etree.XMLParser": ("resolve_entities", False, "lxml.etree.XMLParser.without_entities()"),
+}
+
+# Parts of a request that are files: what is in them is no path, what they are called is.
+FILES = _words("files FILES")
+FILE_NAMES = _words("filename name raw_filename")
+FILE_CONTENTS = _words("file stream body_file")
 
 # Methods of text, bytes and containers that hand on what is in them.
 METHODS = _words(

@@ -16,6 +16,7 @@ from leanvibe_lsp.tiers.flow.spec import FlowSpec, Sink
 from leanvibe_lsp.tiers.flow.tables import HANDLER_MODULES, HANDLER_PARTS, ORIGINS, ROUTE_MODULES, ROUTES
 
 _LAST, _FIRST = re.compile(rb"\w+$"), re.compile(rb"\w+")
+_ASSIGNED = re.compile(rb" = (?:\w+\.)*(\w+)[ \t\r]*(?:#|\n|;|\Z)")
 _NAME = 64  # bytes; a longer name is cut, and then not found
 CALL, _KEY = b"\x01", b"\x02"  # at the end of a word that a parenthesis, or a bracket, follows
 _BLANK = bytes(
@@ -55,14 +56,23 @@ def words_of(data: bytes) -> set[bytes]:
     return set(marked.translate(_BLANK).split())
 
 
-def renamed(data: bytes) -> dict[bytes, bytes]:
-    """The names behind `as`, and what stands before it: those that imports give, and others that do no harm."""
+def renamed(data: bytes, sinks: Iterable[Wanted] = ()) -> dict[bytes, bytes]:
+    """The names behind `as`, and what stands before it: those that imports give, and others that do no harm.
+
+    Beside them the variables that stand for one of the sinks.
+    """
     parts = data.split(b" as ")
     found: dict[bytes, bytes] = {}
     for before, after in pairwise(parts):
         name, given = _LAST.search(before[-_NAME:]), _FIRST.match(after)
         if name is not None and given is not None and name[0] != given[0]:
             found[given[0]] = name[0]
+    called = {one.word for one in sinks}
+    for assigned in _ASSIGNED.finditer(data):
+        if assigned[1] + CALL in called:
+            name = _LAST.search(data[max(0, assigned.start() - _NAME) : assigned.start()])
+            if name is not None and name[0] != assigned[1]:
+                found.setdefault(name[0], assigned[1])
     return found
 
 

@@ -13,9 +13,9 @@ from leanvibe_lsp.tiers.rules import LIBRARY
 _FILES = sorted(LIBRARY.rglob("*.yml"))
 
 
-def _repeated(node: yaml.Node) -> Iterator[str]:
+def _repeated(node: yaml.Node | None) -> Iterator[str]:
     """The keys that stand twice in a mapping, with the line of the second; anchors are followed once."""
-    todo, seen = [node], set[int]()
+    todo, seen = [] if node is None else [node], set[int]()
     while todo:
         at = todo.pop()
         if id(at) in seen:

@@ -438,6 +438,139 @@ def load():
     return str(obj)
 """,
     ),
+    "a shell under another name": (
+        ["command"],
+        """
+import os
+from flask import request
+run = os.system
+def f():
+    run("ls " + request.args["folder"])
+""",
+    ),
+    "another function under the name of a variable": (
+        [],
+        """
+import os
+from flask import request
+run = os.path.exists
+def f():
+    return {"there": run("ls " + request.args["folder"])}
+""",
+    ),
+    "a shell in a lambda of the file": (
+        ["command"],
+        """
+import os
+from flask import request
+run = lambda folder: os.system("ls " + folder)
+def f():
+    os.system("date")
+    run(request.args["folder"])
+""",
+    ),
+    "a lambda that gives back a constant": (
+        [],
+        """
+import os
+from flask import request
+def f():
+    pick = lambda folder: "ls"
+    os.system(pick(request.args["folder"]))
+""",
+    ),
+    "a lambda that calls itself": (
+        ["command"],
+        """
+import os
+from flask import request
+again = lambda text: again(text)
+def f():
+    again = lambda text: again(text)
+    os.system(again(request.args["folder"]))
+""",
+    ),
+    "numbers by map": (
+        [],
+        """
+from flask import request
+def f(cursor):
+    numbers = ",".join(map(str, map(int, request.args.getlist("id"))))
+    cursor.execute(f"SELECT * FROM a WHERE id IN ({numbers})")
+""",
+    ),
+    "words by map": (
+        ["sql"],
+        """
+from flask import request
+def f(cursor):
+    words = ",".join(map(lambda word: "'" + word + "'", request.args.getlist("word")))
+    cursor.execute(f"SELECT * FROM a WHERE name IN ({words})")
+""",
+    ),
+    "a table's name put in by psycopg": (
+        [],
+        """
+from flask import request
+from psycopg2 import sql
+def f(cursor):
+    fields = request.json
+    query = sql.SQL("INSERT INTO {} ({})").format(
+        sql.Identifier(request.args["table"]), sql.SQL(", ").join(map(sql.Identifier, fields))
+    )
+    cursor.execute(query)
+""",
+    ),
+    "a template in a plain environment beside a sandbox": (
+        ["template"],
+        """
+import jinja2
+from jinja2.sandbox import SandboxedEnvironment
+from flask import request
+def f():
+    safe = SandboxedEnvironment().from_string(request.form["a"])
+    return jinja2.Environment().from_string(request.form["b"])
+""",
+    ),
+    "a parser that another function makes": (
+        [],
+        """
+from lxml import etree
+from flask import request
+def f(make):
+    return etree.fromstring(request.data, parser=make()).tag
+""",
+    ),
+    "the content of a file that was sent, and its name": (
+        ["path"],
+        """
+import io
+from PIL import Image
+from fastapi import FastAPI, UploadFile
+app = FastAPI()
+@app.post("/picture")
+async def f(file: UploadFile):
+    Image.open(file.file)
+    Image.open(io.BytesIO(await file.read()))
+    open("pictures/" + file.filename, "wb")
+    return {}
+""",
+    ),
+    "the fields of a model": (
+        [],
+        """
+from fastapi import FastAPI
+from pydantic import BaseModel
+app = FastAPI()
+class User(BaseModel):
+    name: str
+@app.put("/user")
+def f(body: User, user):
+    for key, value in body.model_dump(exclude_unset=True).items():
+        setattr(user, key, value)
+    return {}
+""",
+    ),
     "a request to a constant address": (
         [],
         """
@@ -454,3 +587,25 @@ def test_whole_programs(program: str) -> None:
     """What people write: the rules that speak of it, and no other."""
     rules, text = _PROGRAMS[program]
     assert sorted({one.rule.removeprefix("python/flow-") for one in found(text)}) == rules
+
+
+def test_what_a_variable_of_the_top_level_is_made_of_is_told_once() -> None:
+    """A function that reads the variable has nothing to do with how it was made."""
+    text = """import os
+data = os.popen("ls " + input()).read()
+def f():
+    os.system(data)
+"""
+    assert [(one.rule, one.quote) for one in found(text)] == [("python/flow-command", '"ls " + input()')]
+
+
+def test_what_an_argument_of_a_lambda_does_is_told_at_the_call() -> None:
+    """A place is always in the unit that is looked at, with the lambda elsewhere."""
+    text = """import os
+from flask import request
+run = lambda folder: os.system("ls " + folder)
+def f():
+    os.system("date")
+    run(request.args["folder"])
+"""
+    assert [one.quote for one in found(text)] == ['run(request.args["folder"])']

@@ -38,6 +38,7 @@ def test_the_least_is_filled_up() -> None:
         ({"sinks": [{"returned": "json"}]}, "flow.sinks.0.returned"),
         ({"sinks": [{"call": "a", "where": {"b": [1.5]}}]}, "flow.sinks.0.where.b"),
         ({"sinks": [{"call": "a", "parameters": 3}]}, "flow.sinks.0.parameters"),
+        ({"sinks": [{"call": "a", "without": [3]}]}, "flow.sinks.0.without"),
         ({"sources": {"sky": 1}}, "sky"),
         ({"sources": {"request": 2}}, "flow.sources.request"),
         ({"sources": 3}, "flow.sources"),
@@ -67,6 +68,10 @@ flow:
     - call: "*.send_raw"
       argument: body
     - call: shop.Printer().show
+    - call: shop.store
+      unless: {check: "*", "1": "*"}
+    - call: shop.write
+      without: [careful]
 """
 
 
@@ -82,6 +87,15 @@ flow:
         ("import shop\nx.send_raw(body=shop.checked(shop.mailbox[0]))\n", None),
         ("import shop\nx.send_raw(subject=shop.mailbox[0])\n", None),
         ("import shop\nother.show(shop.mailbox[0])\n", None),
+        ("import shop\nshop.store(shop.mailbox[0])\n", "`shop.mailbox` goes to shop.store."),
+        ("import shop\nshop.store(shop.mailbox[0], check=other())\n", None),
+        ("import shop\nshop.store(shop.mailbox[0], 1)\n", None),
+        ("import shop\nshop.write(shop.mailbox[0])\n", "`shop.mailbox` goes to shop.write."),
+        ("import shop.careful\nshop.write(shop.mailbox[0])\n", None),
+        (
+            "import shop\ndef careful():\n    pass\nshop.write(shop.mailbox[0])\n",
+            "`shop.mailbox` goes to shop.write.",
+        ),
     ],
 )
 def test_a_rule_for_functions_of_ones_own_works(text: str, message: str | None) -> None:
