@@ -24,6 +24,7 @@ from leanvibe_lsp.core.text import Span
 from leanvibe_lsp.documents.grammars import obstacle
 from leanvibe_lsp.documents.scopes import symbols
 from leanvibe_lsp.documents.snapshot import Snapshot
+from leanvibe_lsp.tiers.finding import Severity
 
 _BINDS = frozenset({Role.LOCAL, Role.DEFINITION, Role.IMPORT})
 _WRITTEN_ANEW = frozenset({ChangeKind.FIX, ChangeKind.SIMPLIFY, ChangeKind.REWRITE, ChangeKind.EXTRACT})
@@ -106,11 +107,15 @@ def _outside(found: tuple[Flaw, ...], region: Span, moved: int) -> Iterator[tupl
             yield flaw.kind, flaw.span.start - by, flaw.span.end - by
 
 
+# What is only worth a thought is no reason to refuse an edit.
+_WRONG = (Severity.ERROR, Severity.WARNING)
+
+
 def _nothing_new(proposal: Proposal, after: Snapshot) -> Check:
     if obstacle(after):
         return Check("nothing new", False, f"not checked: {obstacle(after)}", checked=False)
     had = Counter(finding.rule for finding in findings(proposal.before))
-    for finding in findings(after):
+    for finding in (one for one in findings(after) if one.severity in _WRONG):
         had[finding.rule] -= 1
         if had[finding.rule] < 0:
             return Check("nothing new", False, f"{finding.rule}: {finding.message}")

@@ -25,7 +25,7 @@ from tests.unit.cli.conftest import Leanvibe
 
 _ANSWER = NOTICE + "".join(SCRIPT)
 _KEYS = {"answer", "tier", "model", "backend", "confidence", "citations", "omitted", "usage", "timing", "finishReason"}
-_KEYS |= {"fallbacks", "remembered", "selftest"}
+_KEYS |= {"fallbacks", "intent", "remembered", "selftest"}
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from leanvibe_lsp.engine.base import Source
 from leanvibe_lsp.engine.models.selftest import State, Verdict
 from leanvibe_lsp.errors import BackendError, Busy, ModelNotFound
 from leanvibe_lsp.lsp.features.hover import as_markdown, as_plain_text
+from leanvibe_lsp.tiers.intent.values import Intent, IntentGuess
 from tests.support.fake_services import answer_of
 from tests.unit.lsp.conftest import URI
 
@@ -227,9 +228,12 @@ def test_answer_json_has_every_field() -> None:
         "timing": {"queuedSeconds": 0.1, "firstTokenSeconds": 0.2, "totalSeconds": 0.3, "tokensPerSecond": 40.0},
         "finishReason": "stop",
         "fallbacks": [],
+        "intent": None,
         "remembered": False,
         "selftest": None,
     }
+    guessed = replace(answer_of("yes"), intent=IntentGuess(Intent.EXPLAIN, 0.9, "words"))
+    assert answer_json(guessed)["intent"] == {"name": "explain", "confidence": 0.9, "method": "words"}
     verdict = Verdict(State.DEGRADED, 0.9, (), doubt="w: zeros alone")
     assert answer_json(replace(answer_of("yes"), verdict=verdict))["selftest"] == {
         "state": "degraded",

@@ -233,7 +233,7 @@ async def test_an_undefined_name(rooms: list[Room]) -> None:
     request = ChangeRequest(ChangeKind.FIX, Place(snapshot(text), complaint.span), complaint=complaint)
     made = await changed(rooms, request, block(_TOTAL))
     assert (result(made, text), made.proven) == (_CODE, True)
-    made = await changed(rooms, request, block(_TOTAL.replace("x", "y").replace("return y", "y = y\n    return y")))
+    made = await changed(rooms, request, block(_TOTAL.replace("x", "y").replace("return y", "y = 0\n    return y")))
     assert (names(made)["complaint gone"], made.proven) == ("unknown", False)
     other = block(_TOTAL.replace("x = 0", "x = 1").replace("return x", "return y"))
     assert names(await changed(rooms, request, other, other))["complaint gone"] == "failed"

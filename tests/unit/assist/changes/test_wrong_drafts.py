@@ -239,7 +239,7 @@ _GO = "package m\n\nfunc f(x int) int {\n\ty := x + 1\n\tlog(y)\n\treturn y\n}\n
          f"{_LOOP}x = x + charge(p, rate)\n    return x", "not what the new function does"),
         ("python", "def f(x):\n    if x:\n        return 1\n    return 2\n", "    if x:\n        return 1",
          "def f(x):\n    return helper(x)\n    return 2\n\n\ndef helper(x):\n    if x:\n"
-         "        return 1", "not every way"),
+         "        return 1", "never reached"),
         ("python", "def f(x):\n    a = g(x)\n    send(a)\n    return a\n", "    send(a)",
          "def f(x):\n    a = g(x)\n    helper()\n    return a\n\n    def helper():\n"
          "        send(a)", "before it is there"),
