@@ -24,6 +24,8 @@ from leanvibe_lsp.assist.units import Unit, units_of
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.core.cancel import CancelToken
 from leanvibe_lsp.documents.secrets import withheld
+from leanvibe_lsp.documents.unparsed import unparsed
+from leanvibe_lsp.errors import UsageError
 from leanvibe_lsp.tiers.finding import Finding, Severity
 from leanvibe_lsp.tiers.model.schema import FINE, RISKY
 from leanvibe_lsp.tiers.model.votes import beside
@@ -144,8 +146,10 @@ class _Judging:
     # -- the rungs below, on a worker's thread
 
     def _look(self) -> list[_Climb]:
-        """What the rules and the classifier say of each piece."""
+        """What the rules and the classifier say of each piece. Raises UsageError for a text that is not parsed."""
         request, begin = self._request, time.monotonic()
+        if reason := unparsed(request.snapshot):
+            raise UsageError(reason, next_step="Review a smaller file, or split this one.")
         secret = withheld(request.snapshot, request.secrets)
         if secret is not None:
             why = f"no model is shown this file: {secret}"

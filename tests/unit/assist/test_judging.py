@@ -486,6 +486,14 @@ async def test_a_quote_of_a_hidden_secret_is_found(workers: ThreadPoolExecutor) 
     ]
 
 
+async def test_a_text_that_is_not_parsed_is_refused(workers: ThreadPoolExecutor) -> None:
+    """It has no functions to judge, and thousands of lines would be asked about one by one."""
+    models = FakeModels(FINE)
+    with pytest.raises(UsageError, match="does not parse this file"):
+        await run(models, workers, JudgeRequest(snapshot_of("x = 1\n" * 400_000), settings=OFF))
+    assert models.asked == []
+
+
 def test_what_does_not_fit_whole_is_refused() -> None:
     """Nobody judges half a function."""
     long = "def total():\n" + "".join(f"    a{number} = {number}\n" for number in range(3_000))
