@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -48,9 +49,13 @@ def risks(snapshot: Snapshot, findings: tuple[Finding, ...], settings: EditorSet
     """A finding for each function that may deserve a reviewer's eyes and that no rule points at yet.
 
     `findings` are those of the rules. Nothing where the settings want no classifier, and where only names and calls are
-    looked at: in languages other than Python that says too little to be shown while one types.
+    looked at: in languages other than Python that says too little to be shown while one types. Nothing for a text that
+    is too long to be judged at each edit either; a review on demand judges it all the same.
     """
     if not settings.classifier or language_of(snapshot.language_id, snapshot.path) != "python":
+        return ()
+    if len(snapshot.text) > limit("risk.characters"):
+        _say_once(snapshot.uri)
         return ()
     with _lock:
         known = _known.get(snapshot.lines)
@@ -63,6 +68,11 @@ def risks(snapshot: Snapshot, findings: tuple[Finding, ...], settings: EditorSet
         with _lock:
             _known[snapshot.lines] = known
     return known[1]
+
+
+@lru_cache(maxsize=1024)
+def _say_once(uri: str) -> None:
+    _log.info("No hints of the classifier for %s: longer than %s characters.", uri, limit("risk.characters"))
 
 
 def _risks(snapshot: Snapshot, findings: tuple[Finding, ...]) -> Iterator[Finding]:

@@ -48,6 +48,7 @@ _ROWS = (
     Limit("judge.lines", 400, 10, 1 << 20, "lines", "Longest piece of code outside of functions that is judged as one."),
     Limit("risk.shown_percent", 70, 0, 100, "%", "How probable it must be that a function deserves a reviewer's eyes before that is shown."),
     Limit("risk.information_percent", 90, 0, 100, "%", "The same before it is shown as more than a hint."),
+    Limit("risk.characters", 200_000, 0, 1 << 24, "characters", "Longest text whose functions are judged while one types: each edit has all of them judged anew."),
     Limit("risk.reasons", 3, 1, 16, "reasons", "How many reasons are shown with it."),
     Limit("change.characters", 12_000, 200, 1 << 20, "characters", "Longest code that a model is asked to write anew in one change."),
     Limit("change.tokens", 2_048, 64, 32_768, "tokens", "How long the answer with such code may get; short code gets less."),

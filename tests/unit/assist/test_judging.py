@@ -433,6 +433,8 @@ def test_risk_is_hinted_at_where_no_rule_points(monkeypatch: pytest.MonkeyPatch)
     sureness = {one.quote: one.confidence for one in found}
     assert sureness["run_it"] > sureness["add"]
     assert risks.risks(snapshot_of(text, "c.py"), (), OFF) == ()
+    long = text + "# more\n" * 40_000  # each edit would have all of it judged anew
+    assert risks.risks(snapshot_of(long, "long.py"), (), EditorSettings()) == ()
     monkeypatch.setitem(LIMITS, "risk.shown_percent", replace(LIMITS["risk.shown_percent"], default=101))
     assert risks.risks(snapshot_of(f"{text}\n", "d.py"), (), EditorSettings()) == ()
 
