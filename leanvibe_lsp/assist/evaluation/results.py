@@ -16,6 +16,7 @@ from leanvibe_lsp.assist.evaluation import statistics
 from leanvibe_lsp.assist.evaluation.statistics import Both, Point
 from leanvibe_lsp.config.limits import limit
 from leanvibe_lsp.tiers.calibration import Bin, brier, expected_calibration_error, reliability
+from leanvibe_lsp.tiers.risk.rates import rates
 
 T = TypeVar("T")
 
@@ -143,7 +144,7 @@ def of_flags(title: str, cases: Sequence[Flagged], *, seed: int, notes: Iterable
     names = ("recall", "false alarms", "Youden", "AUROC of score")
 
     def measure(drawn: Sequence[Flagged]) -> Sequence[float]:
-        found = statistics.rates([one.risky for one in drawn], [one.flagged for one in drawn])
+        found = rates((one.risky, one.flagged) for one in drawn)
         ranked = statistics.auroc([one.score for one in drawn], [one.risky for one in drawn])
         return found.recall, found.false_alarms, found.youden, ranked
 

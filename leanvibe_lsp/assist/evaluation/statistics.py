@@ -18,19 +18,6 @@ _TINY = 1e-12  # sums of shares are that exact
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
-    """What is found of what is there, and how much of what is fine is flagged too (0 to 1)."""
-
-    recall: float
-    false_alarms: float
-
-    @property
-    def youden(self) -> float:
-        """Recall minus false alarms: 0 is a coin, 1 is perfect."""
-        return self.recall - self.false_alarms
-
-
-@dataclass(frozen=True, slots=True)
 class Point:
     """Of the answers at least as sure as `threshold`: how many of all they are, and how many of them are right."""
 
@@ -52,12 +39,6 @@ def share(outcomes: Iterable[bool]) -> float:
     """How many of them are true; NaN for none."""
     known = list(outcomes)
     return sum(known) / len(known) if known else math.nan
-
-
-def rates(truth: Sequence[bool], flagged: Sequence[bool]) -> Rates:
-    """Recall and false alarms."""
-    pairs = list(zip(truth, flagged, strict=True))
-    return Rates(share(one for is_so, one in pairs if is_so), share(one for is_so, one in pairs if not is_so))
 
 
 def auroc(scores: Sequence[float], outcomes: Sequence[bool]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 from leanvibe_lsp.tiers.flow import program as p
@@ -83,17 +84,17 @@ class Calls(Evaluation):
             result = cleared(result, kinds)
         return result
 
+    @abstractmethod
     def local(self, name: str) -> p.Function | None:
         """The function of this file that goes by a name."""
-        raise NotImplementedError
 
+    @abstractmethod
     def enter(self, node: p.Call, function: p.Function, given: Arguments) -> Value:
         """Walk a function of this file with what it is given."""
-        raise NotImplementedError
 
+    @abstractmethod
     def apply(self, node: p.Call, function: p.Lambda, given: Arguments) -> Value:
         """What a lambda gives for what it is given."""
-        raise NotImplementedError
 
     def _mapped(self, node: p.Call, given: Arguments) -> Value:
         """What `map` gives: what its function makes of each element."""

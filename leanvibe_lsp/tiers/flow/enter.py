@@ -6,6 +6,7 @@ reaches a sink inside; what they do with their own parameters is looked at where
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -45,9 +46,9 @@ class Entering(Calls):
         at = bisect_right(self.spans, byte, key=lambda span: span[0]) - 1
         return at >= 0 and byte < self.spans[at][1]
 
+    @abstractmethod
     def run(self, body: list[p.Statement]) -> list[Value]:
         """The results of a body, walked for itself. Raises TooMuch."""
-        raise NotImplementedError
 
     def look_at(self, node: p.Expression) -> Value:
         """What an expression gives, without doing it again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -52,7 +53,7 @@ class TooMuch(Exception):
     """The code takes more steps than one function may."""
 
 
-class Evaluation:
+class Evaluation(ABC):
     """Expressions of one unit. `env` is what its names stand for now; it is None where the code cannot be reached."""
 
     def __init__(self, module: Module, origins: frozenset[str]) -> None:
@@ -342,17 +343,17 @@ class Evaluation:
     def _call(self, node: p.Call) -> Value:
         return self.call(node)
 
+    @abstractmethod
     def call(self, node: p.Call) -> Value:
         """What a call gives."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stored(self, target: p.Attribute | p.Subscript, value: Value) -> None:
         """Told of what is stored under a key or as an attribute."""
-        raise NotImplementedError
 
+    @abstractmethod
     def assume(self, condition: p.Expression, holds: bool) -> None:
         """Take into `env` what is known when a condition holds, or does not."""
-        raise NotImplementedError
 
     _by_type: ClassVar[Mapping[type, Callable[[Any, Any], Value]]] = {
         p.Const: _const,

@@ -48,7 +48,7 @@ def own_examples() -> tuple[Example, ...]:
 
 
 def blind_examples() -> tuple[Example, ...]:
-    """Programs by an author who saw neither rules nor rows; nothing is ever fitted on them, nor tuned for them."""
+    """Programs by one who saw neither rules nor rows. Nothing is fitted on them; one false alarm there was mended."""
     return tuple(_own(BLIND, "blind"))
 
 

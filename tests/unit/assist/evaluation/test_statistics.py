@@ -18,9 +18,9 @@ from leanvibe_lsp.assist.evaluation.statistics import (
     coverage_curve,
     intervals,
     percentile,
-    rates,
     share,
 )
+from leanvibe_lsp.tiers.risk.rates import rates
 
 _SCORES = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.5, 0.75, 0.9, 1.0]) | st.floats(0, 1)
 _CASES = st.lists(st.tuples(_SCORES, st.booleans()), min_size=1, max_size=60)
@@ -55,15 +55,15 @@ def test_brier_is_scikit_learns(cases: list[tuple[float, bool]]) -> None:
 
 def test_rates_are_of_what_is_there_and_of_what_is_not() -> None:
     """Recall over the risky, false alarms over the fine; without fine ones there is no rate of them."""
-    found = rates([True, True, True, False, False], [True, True, False, True, False])
+    found = rates([(True, True), (True, True), (True, False), (False, True), (False, False)])
     assert (found.recall, found.false_alarms) == (2 / 3, 1 / 2)
     assert found.youden == pytest.approx(1 / 6)
-    assert math.isnan(rates([True], [True]).youden)
+    assert math.isnan(rates([(True, True)]).youden)
 
 
 def test_flagging_everything_is_worth_nothing() -> None:
     """However many cases are risky: Youden is 0, where an accuracy would look good."""
-    assert rates([True] * 9 + [False], [True] * 10).youden == 0
+    assert rates([(True, True)] * 9 + [(False, True)]).youden == 0
 
 
 def test_a_curve_takes_the_surest_first_and_equals_together() -> None:

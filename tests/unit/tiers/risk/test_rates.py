@@ -1,4 +1,4 @@
-"""Recall, false alarms and intervals."""
+"""Recall and false alarms."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leanvibe_lsp.tiers.risk.rates import interval, rates
+from leanvibe_lsp.tiers.risk.rates import rates
 
 
 def test_by_hand():
@@ -32,18 +32,3 @@ def test_flagging_everything_and_nothing_is_worth_nothing(pairs):
     if risky == {True, False}:
         assert rates((one, True) for one, _ in pairs).youden == 0
         assert rates((one, False) for one, _ in pairs).youden == 0
-
-
-def test_an_interval_holds_its_value_and_draws_whole_groups():
-    """Of one group nothing can vary, however many rows it has; the seed decides."""
-    rows = [("a", index % 2 == 0) for index in range(20)]
-    alike = interval(rows, lambda one: one[0], _share, seed=1, rounds=50)
-    assert (alike.low, alike.value, alike.high) == (0.5, 0.5, 0.5)
-    parted = [(str(index), index % 2 == 0) for index in range(20)]
-    found = interval(parted, lambda one: one[0], _share, seed=1, rounds=200)
-    assert found.low < found.value < found.high
-    assert found == interval(parted, lambda one: one[0], _share, seed=1, rounds=200)
-
-
-def _share(rows):
-    return sum(one for _, one in rows) / len(rows)
